@@ -1,0 +1,76 @@
+/**
+ * What a backend is: something that can run a Plan on host memory.
+ *
+ * It is NOT asked to validate (api/ did), to choose (plan/ does), to know a boundary mode (it reads index maps from
+ * core/boundary.ts), to verify, or to make error messages about the caller's arguments.
+ *
+ * Order: runs of one Executable may overlap; each sees its own image and out. Ownership: image and out belong to the
+ * caller; whatever an Executable holds (kernel copies, pipelines, device buffers) is freed by its dispose().
+ */
+import type { Dtype, TypedArray } from '../core/dtype.ts';
+import type { PlaneView } from '../core/ndarray.ts';
+import type { Problem, SumKind } from '../core/problem.ts';
+import type { Algorithm, Candidate, Plan } from '../plan/plan.ts';
+
+/** What a backend can do on this machine: plain data, so that choosing stays a pure function of it. */
+export interface Capabilities {
+	readonly backend: string;
+	readonly device?: string;
+	readonly isa?: string;
+	readonly threads: number;
+	readonly algorithms: readonly Algorithm[];
+	readonly sums: readonly SumKind[];
+	/** Numbers worth showing: cache sizes, buffer limits. */
+	readonly limits: Readonly<Record<string, number | string>>;
+	/** True for emulated devices: used when asked for, never chosen by 'auto'. */
+	readonly software?: boolean;
+}
+
+/** Milliseconds, as far as the backend can tell them apart. */
+export interface RunTimings {
+	compute: number;
+	upload?: number;
+	readback?: number;
+}
+
+export interface RunOutcome {
+	timings: RunTimings;
+	/**
+	 * Under `overflow: 'throw'`: linear row-major index, in the result's shape, of the first pixel that does not fit.
+	 * The caller turns it into an OVERFLOW error.
+	 */
+	overflowAt?: number;
+	warnings?: readonly string[];
+}
+
+export interface Executable {
+	readonly plan: Plan;
+	/**
+	 * Computes every output pixel. `image` has the problem's sizes and any strides; `out` has the output's sizes and any
+	 * strides that do not overlap. Small work may return at once, without a promise.
+	 *
+	 * Rejects with the signal's reason when aborted, else with a FaltungError. Once settled it touches neither again.
+	 */
+	run(image: PlaneView, out: PlaneView, signal?: AbortSignal): RunOutcome | Promise<RunOutcome>;
+	/** Frees what the executable holds; idempotent. Never called while a run is pending. */
+	dispose(): void;
+}
+
+export interface Backend {
+	readonly name: string;
+	readonly capabilities: Capabilities;
+	/** Every option of this backend for a problem, or the reason against it. Pure. */
+	candidates(problem: Problem, wish: PlanWish): Candidate[];
+	/** Compiles, copies the kernel: everything that does not depend on the pixels. */
+	prepare(problem: Problem, plan: Plan): Promise<Executable>;
+	/** Memory for a result of `length` elements; default: a plain typed array. */
+	allocate?(dtype: Dtype, length: number): TypedArray;
+}
+
+/** The caller's wishes that candidates depend on beside the problem. */
+export interface PlanWish {
+	readonly method: 'auto' | Algorithm;
+	readonly threads?: number;
+	readonly tolerance?: number;
+	readonly accuracy: 'norm' | 'pixel';
+}

@@ -1,0 +1,157 @@
+/**
+ * Error bounds: how far a computed pixel may lie from the exact one. docs/numerics.md derives every formula here; the
+ * verifier, every backend's tests and explain() use this module and no other tolerance.
+ */
+import { DTYPES, type Dtype, type Overflow, type Rounding, roundTo } from './dtype.ts';
+import { isPlain, type KernelWindow, type Problem } from './problem.ts';
+
+/** How a plan's sums may err. */
+export interface ErrorModel {
+	/** Unit roundoff u of one operation of the sum; 0: the sum is an exact integer. */
+	readonly unit: number;
+	/** Depth n of the summation tree: roundings that a tap's product passes on its way into the sum. */
+	readonly depth: number;
+	/** Magnitudes below this may be flushed to zero at any operation; 0 for integer sums. */
+	readonly tiny: number;
+	/** Largest finite magnitude of the sum's type; a Σ|tap·pixel| above it may overflow on the way. */
+	readonly max: number;
+	/** Unit roundoff of `scale·sum + bias`; 0 where scale is 1 and bias 0. */
+	readonly epilogueUnit: number;
+}
+
+/** γ(n) = n·u / (1 − n·u): n roundings, each a factor 1 + δ with |δ| ≤ u. Higham, Accuracy and Stability, lemma 3.1. */
+export const gamma = (n: number, unit: number): number => (n * unit) / (1 - n * unit);
+
+/** Depth of "sum each kernel row, then the rows": cols roundings within a row, then at most rows more. */
+export const rowBlockedDepth = (window: KernelWindow): number => window.rows + window.cols;
+
+/** Roundings of scale·sum + bias: scale, bias (as stored in the epilogue's type), the product, the addition. */
+const EPILOGUE_DEPTH = 4;
+
+/** Roundings before the sum: a pixel and a tap that do not fit the sum's type are each rounded once. */
+function conversionDepth(problem: Problem, unit: number): number {
+	const exact = (dtype: Dtype) => {
+		const { float, bytes, unit: own } = DTYPES[dtype];
+		return float ? own >= unit : bytes * 8 <= -Math.log2(unit);
+	};
+	const everyTapFits = problem.windows.every(({ taps }) => taps instanceof Float64Array && (unit < 2 ** -50 || taps.every((w) => Math.fround(w) === w)));
+	return (exact(problem.image.dtype) ? 0 : 1) + (everyTapFits ? 0 : 1);
+}
+
+/**
+ * The model of a direct, row-blocked sum.
+ *
+ * @param relaxed the unit roundoff is doubled: WGSL lets an operation return either neighbour of the exact result
+ */
+export function directModel(problem: Problem, options: { relaxed?: boolean; epilogue?: 'float32' | 'float64' } = {}): ErrorModel {
+	const epilogueDtype = options.epilogue ?? (problem.sum === 'float32' ? 'float32' : 'float64');
+	const factor = options.relaxed ? 2 : 1;
+	const epilogueUnit = isPlain(problem) ? 0 : factor * DTYPES[epilogueDtype].unit;
+	if (problem.sum === 'integer') return { unit: 0, depth: 0, tiny: 0, max: Infinity, epilogueUnit };
+	const { tiny, max, unit } = DTYPES[problem.sum];
+	const depth = Math.max(0, ...problem.windows.map(rowBlockedDepth)) + conversionDepth(problem, unit);
+	return { unit: factor * unit, depth, tiny, max, epilogueUnit };
+}
+
+/** What the bound of one pixel needs to know about it; sums over the taps of its window. */
+export interface PixelTerms {
+	/** Σ|tap·pixel| */
+	readonly magnitude: number;
+	/** Σ|tap| */
+	readonly taps: number;
+	/** Σ|pixel| */
+	readonly pixels: number;
+	/** Number of taps. */
+	readonly count: number;
+	readonly scale: number;
+	readonly bias: number;
+}
+
+/**
+ * Largest distance between a backend's scale·sum + bias and the exact value, before it is stored:
+ *
+ *     γ(n)·|s|·A  +  γ(4)·(|s|·A + |b|)  +  flushed subnormals: |s|·tiny·(Σ|w| + Σ|x| + count)
+ *
+ * with A = Σ|tap·pixel|. The first γ is absent for exact integer sums, the second where scale is 1 and bias 0.
+ */
+export function pixelBound(model: ErrorModel, terms: PixelTerms): number {
+	const scaled = Math.abs(terms.scale) * terms.magnitude;
+	const sum = model.unit === 0 ? 0 : gamma(model.depth, model.unit) * scaled;
+	const epilogue = model.epilogueUnit === 0 ? 0 : gamma(EPILOGUE_DEPTH, model.epilogueUnit) * (scaled + sum + Math.abs(terms.bias));
+	const flushed = model.tiny === 0 ? 0 : Math.abs(terms.scale) * model.tiny * (terms.taps + terms.pixels + terms.count);
+	return sum + epilogue + flushed;
+}
+
+/** True where intermediate results of this pixel may overflow the sum's type although every pixel is finite. */
+export const mayOverflow = (model: ErrorModel, terms: PixelTerms): boolean =>
+	(Math.abs(terms.scale) * terms.magnitude + Math.abs(terms.bias)) * (1 + gamma(model.depth + EPILOGUE_DEPTH, model.unit)) >= model.max;
+
+// ── stores ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The reals that one stored value stands for; ends are taken as included. */
+interface Interval {
+	readonly low: number;
+	readonly high: number;
+}
+
+/** The reals that a rounding mode sends to the integer r. */
+function roundingPreimage(r: number, rounding: Rounding): Interval {
+	switch (rounding) {
+		case 'nearest-even':
+		case 'half-away':
+			return { low: r - 0.5, high: r + 0.5 };
+		case 'floor':
+			return { low: r, high: r + 1 };
+		case 'truncate':
+			return { low: r > 0 ? r : r - 1, high: r < 0 ? r : r + 1 };
+	}
+}
+
+/** Half the gap between neighbours of a float dtype at x, subnormals flushed. */
+export function halfUlp(x: number, dtype: Dtype): number {
+	const { unit, tiny } = DTYPES[dtype];
+	const a = Math.abs(x);
+	if (a < 2 * tiny) return tiny;
+	// 2^⌊log2 a⌋·u; log2 may err by one upwards near a power of two, which only widens the interval
+	return 2 ** Math.floor(Math.log2(a)) * 2 * unit;
+}
+
+const distance = (x: number, { low, high }: Interval): number => (x < low ? low - x : x > high ? x - high : 0);
+
+/**
+ * How far `value` would have to move before storing it gives `stored`: 0 where it does so already, Infinity where no
+ * finite value does. A float sum kept as an integer may thus be either neighbour only where the bound reaches a tie.
+ *
+ * @param value the recomputed scale·sum + bias, finite
+ */
+export function distanceToStored(
+	value: number,
+	stored: number | bigint,
+	store: { dtype: Dtype; rounding: Rounding; overflow: Overflow; sumUnit: number },
+): number {
+	const info = DTYPES[store.dtype];
+	if (info.float) return distanceToFloat(value, stored as number, store.dtype, info.unit > store.sumUnit);
+	if (store.overflow === 'wrap') return distance(value, roundingPreimage(nearestCongruent(value, stored, store), store.rounding));
+	const preimage = roundingPreimage(Number(stored), store.rounding);
+	const saturates = store.overflow === 'saturate';
+	return distance(value, {
+		low: saturates && BigInt(stored) === info.minInt ? -Infinity : preimage.low,
+		high: saturates && BigInt(stored) === info.maxInt ? Infinity : preimage.high,
+	});
+}
+
+function distanceToFloat(value: number, stored: number, dtype: Dtype, rounds: boolean): number {
+	const { max, unit } = DTYPES[dtype];
+	if (Number.isNaN(stored)) return Infinity;
+	const half = rounds ? halfUlp(stored, dtype) : 0;
+	if (stored === Infinity) return distance(value, { low: max * (1 + unit), high: Infinity });
+	if (stored === -Infinity) return distance(value, { low: -Infinity, high: -max * (1 + unit) });
+	return distance(value, { low: stored - half, high: stored + half });
+}
+
+/** The integer congruent to `stored` modulo 2^n that lies nearest to the rounded value. */
+function nearestCongruent(value: number, stored: number | bigint, store: { dtype: Dtype; rounding: Rounding }): number {
+	const bits = DTYPES[store.dtype].bytes * 8;
+	const rounded = BigInt(roundTo(value, store.rounding));
+	return Number(rounded + BigInt.asIntN(bits, BigInt(stored) - rounded));
+}
