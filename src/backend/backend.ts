@@ -1,7 +1,7 @@
 /**
  * What a backend is: something that can run a Plan on host memory.
  *
- * It is NOT asked to validate (api/ did), to choose (plan/ does), to know a boundary mode (it reads index maps from
+ * It is NOT asked to validate (api/ did), to choose among backends (plan/ does), to know a boundary mode (it reads index maps from
  * core/boundary.ts), to verify, or to make error messages about the caller's arguments.
  *
  * Order: runs of one Executable may overlap; each sees its own image and out. Ownership: image and out belong to the
@@ -9,8 +9,8 @@
  */
 import type { Dtype, TypedArray } from '../core/dtype.ts';
 import type { PlaneView } from '../core/ndarray.ts';
+import type { Algorithm, Candidate, Plan } from '../core/plan.ts';
 import type { Problem, SumKind } from '../core/problem.ts';
-import type { Algorithm, Candidate, Plan } from '../plan/plan.ts';
 
 /** What a backend can do on this machine: plain data, so that choosing stays a pure function of it. */
 export interface Capabilities {

@@ -34,7 +34,9 @@ function conversionDepth(problem: Problem, unit: number): number {
 		const { float, bytes, unit: own } = DTYPES[dtype];
 		return float ? own >= unit : bytes * 8 <= -Math.log2(unit);
 	};
-	const everyTapFits = problem.windows.every(({ taps }) => taps instanceof Float64Array && (unit < 2 ** -50 || taps.every((w) => Math.fround(w) === w)));
+	const everyTapFits = problem.windows.every(
+		({ taps }) => taps instanceof Float64Array && (unit < 2 ** -50 || taps.every((w) => Math.fround(w) === w)),
+	);
 	return (exact(problem.image.dtype) ? 0 : 1) + (everyTapFits ? 0 : 1);
 }
 

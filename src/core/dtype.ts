@@ -5,18 +5,7 @@
  * integers; correct rounding (nearest, ties to even) for floats, once, from the exact or float64 sum.
  */
 
-export type Dtype =
-	| 'uint8'
-	| 'int8'
-	| 'uint16'
-	| 'int16'
-	| 'uint32'
-	| 'int32'
-	| 'uint64'
-	| 'int64'
-	| 'float16'
-	| 'float32'
-	| 'float64';
+export type Dtype = 'uint8' | 'int8' | 'uint16' | 'int16' | 'uint32' | 'int32' | 'uint64' | 'int64' | 'float16' | 'float32' | 'float64';
 
 export type Overflow = 'saturate' | 'wrap' | 'throw';
 export type Rounding = 'nearest-even' | 'half-away' | 'truncate' | 'floor';
@@ -94,7 +83,15 @@ function integer(name: Dtype, short: string, bits: 8 | 16 | 32 | 64, array: Dtyp
 	};
 }
 
-function float(name: Dtype, short: string, bytes: 2 | 4 | 8, significand: number, emin: number, max: number, array: DtypeInfo['array']): DtypeInfo {
+function float(
+	name: Dtype,
+	short: string,
+	bytes: 2 | 4 | 8,
+	significand: number,
+	emin: number,
+	max: number,
+	array: DtypeInfo['array'],
+): DtypeInfo {
 	const common = { name, short, bytes, float: true, big: false, minInt: 0n, maxInt: 0n, array };
 	return { ...common, min: -max, max, unit: 2 ** -significand, tiny: 2 ** emin };
 }

@@ -41,10 +41,7 @@ export class VerificationError extends FaltungError {
 	/** Largest permitted difference at this pixel; 0 where the sum is exact. */
 	readonly bound: number;
 
-	constructor(
-		message: string,
-		detail: { pixel: readonly number[]; expected: number | bigint; actual: number | bigint; bound: number },
-	) {
+	constructor(message: string, detail: { pixel: readonly number[]; expected: number | bigint; actual: number | bigint; bound: number }) {
 		super('VERIFICATION_FAILED', message);
 		this.pixel = detail.pixel;
 		this.expected = detail.expected;

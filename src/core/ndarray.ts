@@ -65,7 +65,11 @@ export function fromCanonical(layout: Layout, canonical: readonly number[]): num
 }
 
 /** Lowest and highest element that a view touches; undefined for an empty view. */
-export function extentOf(view: { sizes: readonly number[]; strides: readonly number[]; offset: number }): { low: number; high: number } | undefined {
+export function extentOf(view: {
+	sizes: readonly number[];
+	strides: readonly number[];
+	offset: number;
+}): { low: number; high: number } | undefined {
 	let low = view.offset;
 	let high = view.offset;
 	for (let axis = 0; axis < view.sizes.length; axis++) {

@@ -2,7 +2,7 @@
  * Verification: recompute pixels with the oracle and compare within the bound. Knows nothing of backends; it reads the
  * image and the result where they lie.
  */
-import { type ErrorModel, distanceToStored, gamma, mayOverflow, pixelBound, rowBlockedDepth } from './bounds.ts';
+import { distanceToStored, type ErrorModel, gamma, mayOverflow, pixelBound, rowBlockedDepth } from './bounds.ts';
 import { breather } from './breathe.ts';
 import { DTYPES, reader } from './dtype.ts';
 import { VerificationError } from './errors.ts';
@@ -87,14 +87,25 @@ function isNonFiniteStore(actual: number | bigint, problem: Problem): boolean {
 }
 
 /** The difference at one pixel as a share of its bound (0 equal, above 1 wrong), and the bound. */
-export function compare(problem: Problem, model: ErrorModel, pixel: OraclePixel, actual: number | bigint, channel: number): { share: number; bound: number } {
+export function compare(
+	problem: Problem,
+	model: ErrorModel,
+	pixel: OraclePixel,
+	actual: number | bigint,
+	channel: number,
+): { share: number; bound: number } {
 	const exact = typeof pixel.value === 'bigint' && isPlainChannel(problem, channel);
 	if (exact) return { share: Object.is(actual, pixel.stored) || actual === pixel.stored ? 0 : Infinity, bound: 0 };
 	if (!pixel.finite) return { share: isNonFiniteStore(actual, problem) ? 0 : Infinity, bound: 0 };
 	if (mayOverflow(model, pixel.terms)) return { share: 0, bound: Infinity };
 	const bound = permitted(problem, model, pixel, channel);
 	const { dtype } = problem.output;
-	const off = distanceToStored(pixel.value as number, actual, { dtype, rounding: problem.rounding, overflow: problem.overflow, sumUnit: model.unit });
+	const off = distanceToStored(pixel.value as number, actual, {
+		dtype,
+		rounding: problem.rounding,
+		overflow: problem.overflow,
+		sumUnit: model.unit,
+	});
 	return { share: off === 0 ? 0 : off / bound, bound };
 }
 

@@ -1,8 +1,8 @@
 /** The Plan: what will be done, as pure data. Nothing in it refers to a buffer, a device handle or a function. */
-import type { ErrorModel } from '../core/bounds.ts';
-import { DTYPES } from '../core/dtype.ts';
-import type { Problem } from '../core/problem.ts';
-import type { Step } from '../core/steps.ts';
+import type { ErrorModel } from './bounds.ts';
+import { DTYPES } from './dtype.ts';
+import type { Problem } from './problem.ts';
+import type { Step } from './steps.ts';
 
 export type Algorithm = 'direct' | 'separable' | 'lowrank' | 'box' | 'fft';
 
@@ -34,13 +34,20 @@ export interface Plan {
 	readonly overflow: string;
 	readonly model: ErrorModel;
 	readonly steps: readonly Step[];
-	readonly predicted: { readonly milliseconds: number; /** Beyond image and result. */ readonly bytes: number };
+	readonly predicted: { readonly milliseconds: number /** Beyond image and result. */; readonly bytes: number };
 }
 
 /** One option of the planner: a plan with its cost, or the reason why it is impossible. */
 export type Candidate =
 	| { readonly name: string; readonly backend: string; readonly algorithm: Algorithm; readonly plan: Plan; readonly why: string }
-	| { readonly name: string; readonly backend: string; readonly algorithm: Algorithm; readonly plan?: undefined; readonly why: string; readonly code: 'UNSUPPORTED' | 'BACKEND_UNAVAILABLE' };
+	| {
+			readonly name: string;
+			readonly backend: string;
+			readonly algorithm: Algorithm;
+			readonly plan?: undefined;
+			readonly why: string;
+			readonly code: 'UNSUPPORTED' | 'BACKEND_UNAVAILABLE';
+	  };
 
 /** What the planner decided: the chosen plan, those to fall back on, and every option that was looked at. */
 export interface Decision {
@@ -52,7 +59,14 @@ export interface Decision {
 }
 
 /** The grammar of names, in explain(), GPU labels, test titles and bench rows alike. */
-export function planName(parts: { algorithm: Algorithm; problem: Problem; tile: Extent; block: Extent; backend: string; isa?: string | undefined }): string {
+export function planName(parts: {
+	algorithm: Algorithm;
+	problem: Problem;
+	tile: Extent;
+	block: Extent;
+	backend: string;
+	isa?: string | undefined;
+}): string {
 	const { tile, block, isa } = parts;
 	const dtype = DTYPES[parts.problem.image.dtype].short;
 	return `${parts.algorithm}-${dtype}-t${tile.height}x${tile.width}-r${block.height}x${block.width}@${parts.backend}${isa === undefined ? '' : `.${isa}`}`;
