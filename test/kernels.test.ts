@@ -142,7 +142,7 @@ describe('gaussian', () => {
 			fc.property(fc.double({ min: 0.3, max: 12, noNaN: true }), fc.double({ min: 0.3, max: 12, noNaN: true }), (sy, sx) => {
 				const kernel = gaussian({ sigma: [sy, sx] });
 				const grid = rows(kernel);
-				expect(Math.abs(total(kernel) - 1)).toBeLessThan(2 ** -32);
+				expect(Math.abs(total(kernel) - 1)).toBeLessThan(Math.min(sy, sx) >= 1 ? 2 ** -32 : 2 ** -24);
 				expect([...kernel.data].reverse()).toEqual([...kernel.data]);
 				expect(grid.map((row) => [...row].reverse())).toEqual(grid);
 				if (sx > 1) expect(moment(kernel, (_, x) => x * x) / sx ** 2).toBeCloseTo(1, 1);
