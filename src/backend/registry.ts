@@ -1,0 +1,36 @@
+/** The backends by name, each loaded only when it is wanted. */
+import { FaltungError } from '../core/errors.ts';
+import type { Backend } from './backend.ts';
+
+export type BackendName = 'webgpu' | 'native' | 'reference';
+
+/** In the order in which 'auto' falls back. */
+export const BACKEND_NAMES: readonly BackendName[] = ['webgpu', 'native', 'reference'];
+
+export interface LoadOptions {
+	/** FALTUNG_ISA: the only instruction set that the native backend may use. */
+	readonly isa?: string | undefined;
+}
+
+const LOADERS: Readonly<Record<BackendName, (options: LoadOptions) => Promise<Backend>>> = {
+	webgpu: () => missing('webgpu'),
+	native: () => missing('native'),
+	reference: async () => (await import('./reference.ts')).referenceBackend,
+};
+
+async function missing(name: string): Promise<never> {
+	throw new FaltungError('BACKEND_UNAVAILABLE', `The backend ${name} is not part of this version. Use backend: 'reference' or 'auto'.`);
+}
+
+const loaded = new Map<string, Promise<Backend>>();
+
+/** @throws BACKEND_UNAVAILABLE with the reasons; asked again, it gives the same answer without trying again */
+export function loadBackend(name: BackendName, options: LoadOptions = {}): Promise<Backend> {
+	const key = `${name} ${options.isa ?? ''}`;
+	let backend = loaded.get(key);
+	if (backend === undefined) {
+		backend = LOADERS[name](options);
+		loaded.set(key, backend);
+	}
+	return backend;
+}

@@ -1,0 +1,17 @@
+export type { ImageInput, KernelInput, NestedArray, NestedKernel } from './api/arrays.ts';
+export { type BackendInfo, backends } from './api/backends.ts';
+export type { BatchFailure, BatchOptions, BatchProgress, BatchResult } from './api/batch.ts';
+export { convolve, correlate } from './api/convolve.ts';
+export { Convolver, type ConvolverOptions, createConvolver, type PlanView } from './api/convolver.ts';
+export { naiveConvolve } from './api/naive.ts';
+export type { BackendChoice, BoundaryName, ConvolveOptions, PlanOptions, RunOptions, VerifyMethod } from './api/options.ts';
+export type { ConvolveResult, DataOf, Report } from './api/report.ts';
+export type { Backend, Capabilities, Executable, PlanWish, RunOutcome, RunTimings } from './backend/backend.ts';
+export type { Boundary } from './core/boundary.ts';
+export type { Dtype, DtypeArrays, Overflow, Rounding, TypedArray } from './core/dtype.ts';
+export { type ErrorCode, FaltungError, VerificationError } from './core/errors.ts';
+export type { Layout, NdArray, PlaneView } from './core/ndarray.ts';
+export type { Algorithm, Candidate, Plan } from './core/plan.ts';
+export type { Mode, Operation, Problem } from './core/problem.ts';
+export type { Verification } from './core/verify.ts';
+export * as kernels from './kernels/index.ts';
