@@ -118,7 +118,7 @@ class DirectRows {
 			const rowSums = new Float64Array(width);
 			for (let i = 0; i < cols; i++) {
 				const tap = Number(taps[j * cols + i]);
-				for (let x = 0; x < width; x++) rowSums[x] = (rowSums[x] as number) + tap * (extended[x * stride + i * dilation] as number);
+				for (let x = 0, at = i * dilation; x < width; x++, at += stride) rowSums[x] = (rowSums[x] as number) + tap * (extended[at] as number);
 			}
 			for (let x = 0; x < width; x++) sums[x] = (sums[x] as number) + (rowSums[x] as number);
 		}
@@ -136,7 +136,7 @@ class DirectRows {
 			this.#extend(base, y, j, extended, BigInt);
 			for (let i = 0; i < cols; i++) {
 				const tap = BigInt(taps[j * cols + i] as number | bigint);
-				for (let x = 0; x < width; x++) sums[x] = (sums[x] as bigint) + tap * (extended[x * stride + i * dilation] as bigint);
+				for (let x = 0, at = i * dilation; x < width; x++, at += stride) sums[x] = (sums[x] as bigint) + tap * (extended[at] as bigint);
 			}
 		}
 		return sums;

@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+	test: {
+		include: ['test/**/*.test.ts'],
+		pool: 'forks', // a native addon and a GPU device belong to one process each
+		testTimeout: 120_000,
+		hookTimeout: 120_000,
+		typecheck: { enabled: true, include: ['test/**/*.test-d.ts'] },
+	},
+});
