@@ -30,12 +30,11 @@ function neighbour(f: number, up: boolean): number {
 /**
  * Float64 weights as float32 taps whose sum is as near to `total` as the taps allow.
  *
- * Rounding each weight by itself leaves a sum that is off by about √count roundings: enough to darken a picture that is
- * blurred many times. So every tap is one of the two float32 neighbours of its weight (the nearest, or the one on its other side),
- * chosen from the largest step to the smallest wherever the choice brings the sum closer. Equal weights are changed together: symmetry stays,
- * and a box stays a box. The sum then misses by about
- * half the last useful step: below 2^-32 for a Gaussian of sigma 1 and more, up to 2^-24 for the few
- * taps of a narrower one or a box, whose taps are all the same (tests hold it to these).
+ * Rounding each weight by itself leaves a sum that is off by about √count roundings: enough to darken a picture that is blurred many
+ * times. So every tap is one of the two float32 neighbours of its weight (the nearest, or the one on its other side), chosen from the
+ * largest step to the smallest wherever the choice brings the sum closer. Equal weights are changed together: symmetry stays, and a box
+ * stays a box. The sum then misses by about half the last useful step: below 2^-32 for a Gaussian of sigma 1 and more, up to 2^-24 for
+ * the few taps of a narrower one or a box, whose taps are all the same (tests hold it to these).
  */
 export function floatTaps(weights: Float64Array, total: number): Float32Array {
 	const groups = new Map<number, number[]>();
