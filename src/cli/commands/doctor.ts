@@ -1,0 +1,63 @@
+/** faltung doctor: what this machine offers, and why not more. */
+import os from 'node:os';
+import type { Command } from 'commander';
+import { backends } from '../../api/backends.ts';
+import { loadSharp } from '../../node/images.ts';
+import type { Context } from '../context.ts';
+import { print, printJson, table } from '../terminal.ts';
+import { version } from '../version.ts';
+
+const VARIABLES = ['FALTUNG_BACKEND', 'FALTUNG_ISA', 'FALTUNG_THREADS', 'FALTUNG_REQUIRE'] as const;
+
+export function addDoctor(program: Command, _context: Context): void {
+	program
+		.command('doctor')
+		.description('Show what this machine offers: backends and why some are not usable, CPU, sharp, environment.')
+		.option('--json', 'as JSON')
+		.action((flags: { json?: boolean }) => run(flags.json === true));
+}
+
+async function sharpState(): Promise<string> {
+	const state = await loadSharp().then(
+		() => undefined,
+		(error: Error) => error.message,
+	);
+	if (state !== undefined) return `not usable. ${state}`;
+	const { default: sharp } = await import('sharp');
+	return `${sharp.versions.sharp ?? ''} (libvips ${sharp.versions.vips}): pictures can be read and written`;
+}
+
+async function run(json: boolean): Promise<void> {
+	const cpus = os.cpus();
+	const machine = {
+		faltung: version(),
+		node: process.version,
+		platform: `${os.platform()} ${os.release()} ${os.arch()}`,
+		cpu: `${cpus[0]?.model.trim() ?? 'unknown'}, ${cpus.length} logical cores`,
+		memory: `${(os.totalmem() / 2 ** 30).toFixed(1)} GiB, ${(os.freemem() / 2 ** 30).toFixed(1)} GiB free`,
+		sharp: await sharpState(),
+	};
+	const environment = Object.fromEntries(VARIABLES.map((name) => [name, process.env[name] ?? null]));
+	const list = await backends();
+	if (json) {
+		printJson({ ...machine, environment, backends: list });
+		return;
+	}
+	const rows = [
+		...Object.entries(machine),
+		...Object.entries(environment).map(([name, value]) => [name, value ?? 'not set'] as [string, string]),
+	];
+	for (const [name, value] of rows) print(`${name.padEnd(16)} ${value}`);
+	print('');
+	const cells = list.map(({ name, usable, reason, device, isa, threads, limits }) => {
+		const about = [
+			device,
+			isa,
+			threads === undefined ? undefined : `${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+			...Object.entries(limits).map(([k, v]) => `${k} ${v}`),
+			reason,
+		];
+		return [name, usable ? 'usable' : 'no', about.filter((part) => part !== undefined).join(', ')];
+	});
+	print(table(['backend', 'state', 'about'], cells));
+}
