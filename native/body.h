@@ -1,0 +1,71 @@
+/*
+ * Everything that is compiled once per ISA. A wrapper file sets ISA (a name), VECTOR_BYTES and SIMD_LEVEL and includes this.
+ * Nothing here may be reached before conv_find_isa() has asked the machine. Loops without intrinsics are left to the compiler's
+ * vectoriser, which never changes a result: no option here lets it reorder or contract floating-point operations.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include "kernels.h"
+#include "simd.h"
+
+#define PASTE_(a, b) a##_##b
+#define PASTE(a, b) PASTE_(a, b)
+#define NAME(name) PASTE(name, ISA)
+
+#define ACC f32
+#define T float
+#define MULADD MULADD_f32
+#include "direct.h"
+#undef ACC
+#undef T
+#undef MULADD
+
+#define ACC f64
+#define T double
+#define MULADD MULADD_f64
+#include "direct.h"
+#undef ACC
+#undef T
+#undef MULADD
+
+#define ACC i16
+#define T uint16_t /* modulo 2^16: unsigned, since signed overflow is undefined */
+#define MULADD MULADD_i16
+#include "direct.h"
+#undef ACC
+#undef T
+#undef MULADD
+
+#define ACC i64
+#define T uint64_t
+#define MULADD MULADD_i64
+#include "direct.h"
+#undef ACC
+#undef T
+#undef MULADD
+
+#include "load.h"
+#include "store.h"
+#include "probe.h"
+
+#define STRING_(x) #x
+#define STRING(x) STRING_(x)
+#define GROUP_JOIN_(isa, acc) CONV_GROUP_##isa##_##acc
+#define GROUP_JOIN(isa, acc) GROUP_JOIN_(isa, acc)
+#define GROUP_OF(acc) GROUP_JOIN(ISA, acc)
+
+extern const conv_isa NAME(conv_isa);
+const conv_isa NAME(conv_isa) = {
+	.name = STRING(ISA),
+	.vector_bytes = VECTOR_BYTES,
+	.direct = {NAME(direct_f32), NAME(direct_f64), NAME(direct_i16), NAME(direct_i64)},
+	.group = {GROUP_OF(f32), GROUP_OF(f64), GROUP_OF(i16), GROUP_OF(i64)},
+	.load = NAME(loads),
+	.pick_store = NAME(pick_store),
+	.has_non_finite = NAME(has_non_finite),
+	.copy = NAME(copy),
+	.multiply_add = NAME(multiply_add),
+};

@@ -1,0 +1,132 @@
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+
+#include "conv.h"
+
+/*
+ * One pool for the whole process. Its holders (one per JavaScript environment) keep the threads alive; the last one joins them,
+ * since the library may be unloaded after that.
+ */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t stopped = PTHREAD_COND_INITIALIZER;
+static struct {
+	int holders;
+	int stopping;
+	int count;
+	pthread_t threads[CONV_MAX_THREADS];
+	conv_task *first, *last;
+} pool;
+
+/* The first task takes its next worker; it leaves the queue with its last one. */
+static conv_task *take(int *slot) {
+	conv_task *task = pool.first;
+	*slot = task->slots++;
+	task->active++;
+	if (task->slots == task->threads) {
+		pool.first = task->following;
+		if (pool.first == NULL) pool.last = NULL;
+	}
+	return task;
+}
+
+/* Takes a task out of the queue whose pieces are all handed out although it could have had more workers. */
+static void unqueue(conv_task *task) {
+	conv_task *before = NULL;
+	for (conv_task *t = pool.first; t != NULL; before = t, t = t->following) {
+		if (t != task) continue;
+		if (before == NULL) pool.first = t->following;
+		else before->following = t->following;
+		if (pool.last == t) pool.last = before;
+		return;
+	}
+}
+
+static void *worker(void *unused) {
+	(void)unused;
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		while (pool.first == NULL && !pool.stopping) pthread_cond_wait(&more, &lock);
+		if (pool.first == NULL) break; /* stopping, and nothing left to do */
+		int slot;
+		conv_task *task = take(&slot);
+		pthread_mutex_unlock(&lock);
+		task->work(task, slot);
+		pthread_mutex_lock(&lock);
+		/* every piece is handed out now: nobody else need begin */
+		if (task->slots < task->threads) {
+			task->threads = task->slots;
+			unqueue(task);
+		}
+		if (--task->active == 0) {
+			pthread_mutex_unlock(&lock);
+			task->done(task);
+			pthread_mutex_lock(&lock);
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+/* Signals are the host program's business. */
+static int start_worker(pthread_t *thread) {
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	const int failed = pthread_create(thread, NULL, worker, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return failed;
+}
+
+int conv_pool_submit(conv_task *task) {
+	atomic_store(&task->next, 0);
+	task->slots = 0;
+	task->active = 0;
+	task->following = NULL;
+	if (task->threads > CONV_MAX_THREADS) task->threads = CONV_MAX_THREADS;
+	if (task->threads > task->items) task->threads = (int)task->items;
+	if (task->threads < 1) task->threads = 1;
+	pthread_mutex_lock(&lock);
+	while (pool.count < task->threads && start_worker(&pool.threads[pool.count]) == 0) pool.count++;
+	if (pool.count == 0) {
+		pthread_mutex_unlock(&lock);
+		return -1;
+	}
+	if (pool.last == NULL) pool.first = task;
+	else pool.last->following = task;
+	pool.last = task;
+	if (task->threads == 1) pthread_cond_signal(&more);
+	else pthread_cond_broadcast(&more);
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
+void conv_pool_acquire(void) {
+	pthread_mutex_lock(&lock);
+	while (pool.stopping) pthread_cond_wait(&stopped, &lock);
+	pool.holders++;
+	pthread_mutex_unlock(&lock);
+}
+
+void conv_pool_release(void) {
+	pthread_mutex_lock(&lock);
+	if (--pool.holders > 0) {
+		pthread_mutex_unlock(&lock);
+		return;
+	}
+	pool.stopping = 1;
+	pthread_cond_broadcast(&more);
+	while (pool.count > 0) {
+		const pthread_t thread = pool.threads[--pool.count];
+		pthread_mutex_unlock(&lock);
+		pthread_join(thread, NULL);
+		pthread_mutex_lock(&lock);
+	}
+	pool.stopping = 0;
+	pthread_cond_broadcast(&stopped);
+	pthread_mutex_unlock(&lock);
+}

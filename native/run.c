@@ -1,0 +1,213 @@
+/* One run: the tiles of a result, on the calling thread or on the pool. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "exec.h"
+#include "pool.h"
+
+#define NOTHING INT64_MAX
+
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* How the result is cut: item = ((n * rows + row) * columns + column) * C + c) * kernels + m. */
+typedef struct grid {
+	int64_t rows, columns;
+	int64_t shift; /* columns that the first tile is wider, so that the others begin at whole vectors of the result */
+	int64_t items;
+} grid;
+
+static grid make_grid(const conv_exec *e, const conv_buffers *b) {
+	const conv_problem *p = &e->p;
+	const int64_t planes = p->sizes[0] * p->sizes[1] * p->kernels;
+	grid g = {0, 0, 0, 0};
+	if (planes == 0 || p->out_h == 0 || p->out_w == 0) return g;
+	if (e->isa && p->out_w > p->tile_w) {
+		const int64_t vector = e->isa->vector_bytes, element = conv_dtype_bytes(p->out_dtype);
+		const int64_t off = (int64_t)(((uintptr_t)b->out + (uintptr_t)(b->out_offset * element)) % (uintptr_t)vector);
+		if (off) g.shift = (vector - off) / element % e->lanes;
+	}
+	g.rows = ceil_div(p->out_h, p->tile_h);
+	g.columns = p->out_w > p->tile_w + g.shift ? ceil_div(p->out_w - g.shift, p->tile_w) : 1;
+	g.items = planes * g.rows * g.columns;
+	return g;
+}
+
+static int64_t at_most(int64_t x, int64_t most) { return x < most ? x : most; }
+
+static conv_tile tile_of(const conv_exec *e, const grid *g, int64_t item) {
+	const conv_problem *p = &e->p;
+	conv_tile t = {.m = item % p->kernels};
+	item /= p->kernels;
+	t.c = item % p->sizes[1];
+	item /= p->sizes[1];
+	const int64_t column = item % g->columns, row = item / g->columns % g->rows;
+	t.n = item / g->columns / g->rows;
+	t.y0 = row * p->tile_h;
+	t.y1 = at_most(t.y0 + p->tile_h, p->out_h);
+	t.x0 = column == 0 ? 0 : g->shift + column * p->tile_w;
+	t.x1 = at_most(g->shift + (column + 1) * p->tile_w, p->out_w);
+	return t;
+}
+
+static void run_item(const conv_exec *e, const conv_buffers *b, const grid *g, int64_t item, void *arena, atomic_int *cancelled,
+                     atomic_llong *overflow_at) {
+	conv_tile t = tile_of(e, g, item);
+	t.buffers = b;
+	t.cancelled = cancelled;
+	t.overflow_at = overflow_at;
+	if (atomic_load_explicit(overflow_at, memory_order_relaxed) < conv_linear_index(e, &t, t.y0, t.x0)) return; /* known to fail before */
+	if (e->isa) conv_vector_tile(e, &t, arena);
+	else conv_reference_tile(e, &t);
+}
+
+static void *new_arena(const conv_exec *e) {
+	if (e->isa == NULL) return NULL;
+	void *arena = aligned_alloc(64, (size_t)((e->arena_bytes + 63) / 64 * 64));
+	if (arena) conv_prepare_arena(e, arena);
+	return arena;
+}
+
+/* ── pixels that are not finite, where the kernel has holes ── */
+
+static int constant_is_finite(const conv_exec *e) {
+	double d;
+	memcpy(&d, &e->p.value, 8);
+	return isfinite(d) || !e->constant_seen;
+}
+
+/* Whether image row `item` of all planes' rows holds a NaN or an infinity. */
+static int row_is_finite(const conv_exec *e, const conv_buffers *b, int64_t item) {
+	const conv_problem *p = &e->p;
+	const int64_t y = item % p->sizes[2], plane = item / p->sizes[2];
+	const int64_t at = b->image_offset + plane / p->sizes[1] * b->image_strides[0] + plane % p->sizes[1] * b->image_strides[1] +
+	                   y * b->image_strides[2];
+	const char *row = (const char *)b->image + at * conv_dtype_bytes(p->image_dtype);
+	const conv_isa *isa = e->isa ? e->isa : conv_find_isa("base");
+	return !isa->has_non_finite(row, p->image_dtype, b->image_strides[3], p->sizes[3]);
+}
+
+static int64_t scan_items(const conv_exec *e) { return e->p.sizes[0] * e->p.sizes[1] * e->p.sizes[2]; }
+
+/* ── on the calling thread ── */
+
+static conv_status run_tiles(conv_exec *e, const conv_buffers *b, int64_t *overflow_at, const char **why) {
+	const grid g = make_grid(e, b);
+	void *arena = atomic_exchange(&e->spare, NULL);
+	if (arena == NULL) arena = new_arena(e);
+	if (arena == NULL && e->isa != NULL) {
+		*why = "out of memory";
+		return CONV_NO_MEMORY;
+	}
+	atomic_int cancelled = 0;
+	atomic_llong first = NOTHING;
+	for (int64_t k = 0; k < g.items; k++) run_item(e, b, &g, k, arena, &cancelled, &first);
+	free(atomic_exchange(&e->spare, arena));
+	*overflow_at = first == NOTHING ? -1 : first;
+	return CONV_OK;
+}
+
+conv_status conv_run_here(conv_exec *e, const conv_buffers *b, int64_t *overflow_at, const char **why) {
+	conv_status status = conv_check_buffers(e, b, why);
+	if (status != CONV_OK) return status;
+	if (e->holes) {
+		int finite = constant_is_finite(e);
+		for (int64_t k = 0; finite && k < scan_items(e); k++) finite = row_is_finite(e, b, k);
+		if (!finite) status = conv_stuffed(e, &e, why);
+	}
+	return status == CONV_OK ? run_tiles(e, b, overflow_at, why) : status;
+}
+
+/* ── on the pool ── */
+
+struct conv_run {
+	conv_task task; /* first: a task is its run */
+	conv_exec *exec, *working; /* working: exec or its stuffed form */
+	conv_buffers buffers;
+	grid grid;
+	int threads;
+	atomic_int cancelled, finite, no_memory;
+	atomic_llong overflow_at;
+	conv_done done;
+	void *context;
+};
+
+static void tiles_work(conv_task *task, int slot) {
+	conv_run *run = (conv_run *)task;
+	(void)slot;
+	void *arena = new_arena(run->working);
+	if (arena == NULL && run->working->isa != NULL) {
+		atomic_store(&run->no_memory, 1);
+		atomic_store(&run->cancelled, 1);
+	}
+	for (int64_t item; (item = conv_task_next(task)) >= 0;)
+		if (!atomic_load_explicit(&run->cancelled, memory_order_relaxed))
+			run_item(run->working, &run->buffers, &run->grid, item, arena, &run->cancelled, &run->overflow_at);
+	free(arena);
+}
+
+static void finish(conv_run *run, conv_status status) {
+	const long long first = atomic_load(&run->overflow_at);
+	run->done(run, run->context, status, first == NOTHING ? -1 : first);
+}
+
+static void tiles_done(conv_task *task) {
+	conv_run *run = (conv_run *)task;
+	finish(run, atomic_load(&run->no_memory) ? CONV_NO_MEMORY : atomic_load(&run->cancelled) ? CONV_CANCELLED : CONV_OK);
+}
+
+static int submit_tiles(conv_run *run) {
+	run->grid = make_grid(run->working, &run->buffers);
+	run->task = (conv_task){.items = run->grid.items, .threads = run->threads, .work = tiles_work, .done = tiles_done};
+	return conv_pool_submit(&run->task);
+}
+
+static void scan_work(conv_task *task, int slot) {
+	conv_run *run = (conv_run *)task;
+	(void)slot;
+	for (int64_t item; (item = conv_task_next(task)) >= 0;) {
+		if (!atomic_load_explicit(&run->finite, memory_order_relaxed) || atomic_load_explicit(&run->cancelled, memory_order_relaxed)) continue;
+		if (!row_is_finite(run->exec, &run->buffers, item)) atomic_store(&run->finite, 0);
+	}
+}
+
+static void scan_done(conv_task *task) {
+	conv_run *run = (conv_run *)task;
+	const char *why;
+	conv_status status = CONV_OK;
+	if (!atomic_load(&run->finite)) status = conv_stuffed(run->exec, &run->working, &why);
+	if (status == CONV_OK && submit_tiles(run) != 0) status = CONV_NO_MEMORY;
+	if (status != CONV_OK) finish(run, status);
+}
+
+conv_status conv_start(conv_exec *e, const conv_buffers *b, int threads, conv_done done, void *context, conv_run **to, const char **why) {
+	const conv_status status = conv_check_buffers(e, b, why);
+	if (status != CONV_OK) return status;
+	*why = "out of memory";
+	conv_run *run = calloc(1, sizeof *run);
+	if (run == NULL) return CONV_NO_MEMORY;
+	conv_retain(e);
+	run->exec = run->working = e;
+	run->buffers = *b;
+	run->threads = threads;
+	run->done = done;
+	run->context = context;
+	atomic_init(&run->overflow_at, NOTHING);
+	atomic_init(&run->finite, !e->holes || constant_is_finite(e));
+	*to = run;
+	int failed;
+	if (e->holes) {
+		run->task = (conv_task){.items = scan_items(e), .threads = threads, .work = scan_work, .done = scan_done};
+		failed = conv_pool_submit(&run->task);
+	} else failed = submit_tiles(run);
+	if (!failed) return CONV_OK;
+	*why = "no thread could be started";
+	conv_run_free(run);
+	return CONV_NO_MEMORY;
+}
+
+void conv_cancel(conv_run *run) { atomic_store(&run->cancelled, 1); }
+
+void conv_run_free(conv_run *run) {
+	conv_release(run->exec);
+	free(run);
+}

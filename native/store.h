@@ -1,0 +1,186 @@
+/*
+ * Sums into result elements, for the pairs and rules that matter for speed; numbers.h holds the specification and does the rest.
+ * Included by body.h.
+ *
+ * Rounding to integers after clamping to the range of the dtype (at most 32 bits, so nothing overflows on the way; clamping
+ * to integers first gives the same as clamping last): adding and subtracting 1.5 * 2^23 (float) or 1.5 * 2^52 (double) leaves the
+ * nearest integer, ties to even, for magnitudes up to 2^22 and 2^51.
+ */
+
+/* Float to half on bits, one rounding, ties to even. */
+static inline uint16_t NAME(to_half)(float f) {
+	union {
+		float f;
+		uint32_t u;
+	} x = {f}, tiny;
+	const uint32_t sign = (x.u >> 16) & 0x8000, a = x.u & 0x7fffffff;
+	tiny.u = a;
+	tiny.f += 0.5f; /* one unit in the last place of 0.5 is 2^-24, the smallest half */
+	const uint32_t subnormal = tiny.u - 0x3f000000u;
+	const uint32_t normal = ((a + 0xfff + ((a >> 13) & 1)) >> 13) - (112u << 10);
+	uint32_t h = a < 0x38800000u ? subnormal : normal;
+	h = a >= 0x477ff000u ? 0x7c00u : h; /* 65520 */
+	h |= sign;
+	return (uint16_t)(a > 0x7f800000u ? 0x7e00u : h);
+}
+
+static inline float NAME(same)(float x) { return x; }
+
+/* dtype, element, range; W: the type that rounds (exact for every clamped value); MAGIC as above */
+#define ROUND_LOOP(T, W, OUT, LOW, HIGH, EPILOGUE, STEP)         \
+	for (int64_t i = 0; i < count; i++) {                        \
+		W v = (W)s[i];                                           \
+		EPILOGUE;                                                \
+		v = v == v ? v : 0; /* NaN */                            \
+		v = v < (LOW) ? (LOW) : v;                               \
+		v = v > (HIGH) ? (HIGH) : v;                             \
+		STEP;                                                    \
+	}
+
+#define STEP_NEAREST(OUT, MAGIC) t[i] = (OUT)(int32_t)((v + (MAGIC)) - (MAGIC))
+#define STEP_TRUNCATE(OUT) t[i] = (OUT)(int32_t)v
+#define STEP_FLOOR(OUT, W) \
+	const int32_t k = (int32_t)v; \
+	t[i] = (OUT)(k - (v < (W)k))
+#define STEP_AWAY(OUT, W) \
+	const int32_t k = (int32_t)v; \
+	const W d = v - (W)k; \
+	t[i] = (OUT)(k + (d >= (W)0.5) - (d <= (W)-0.5))
+
+#define SATURATE(T, acc, W, OUT, dtype, LOW, HIGH, MAGIC, tag)                                                           \
+	static void NAME(store_##acc##_##dtype##_##tag)(void *to, const void *sums, int64_t count, const conv_store *how) {  \
+		OUT *restrict t = to;                                                                                            \
+		const T *restrict s = sums;                                                                                      \
+		const W scale = (W)how->scale, bias = (W)how->bias;                                                              \
+		if (how->rounding == CONV_NEAREST_EVEN) {                                                                        \
+			if (how->plain) ROUND_LOOP(T, W, OUT, LOW, HIGH, , STEP_NEAREST(OUT, MAGIC))                                 \
+			else ROUND_LOOP(T, W, OUT, LOW, HIGH, v = scale * v + bias, STEP_NEAREST(OUT, MAGIC))                        \
+		} else if (how->rounding == CONV_TRUNCATE) {                                                                     \
+			if (how->plain) ROUND_LOOP(T, W, OUT, LOW, HIGH, , STEP_TRUNCATE(OUT))                                       \
+			else ROUND_LOOP(T, W, OUT, LOW, HIGH, v = scale * v + bias, STEP_TRUNCATE(OUT))                              \
+		} else if (how->rounding == CONV_FLOOR) {                                                                        \
+			if (how->plain) ROUND_LOOP(T, W, OUT, LOW, HIGH, , STEP_FLOOR(OUT, W))                                       \
+			else ROUND_LOOP(T, W, OUT, LOW, HIGH, v = scale * v + bias, STEP_FLOOR(OUT, W))                              \
+		} else {                                                                                                         \
+			if (how->plain) ROUND_LOOP(T, W, OUT, LOW, HIGH, , STEP_AWAY(OUT, W))                                        \
+			else ROUND_LOOP(T, W, OUT, LOW, HIGH, v = scale * v + bias, STEP_AWAY(OUT, W))                               \
+		}                                                                                                                \
+	}
+
+#define MAGIC32 12582912.0f
+#define MAGIC64 6755399441055744.0
+#define SATURATE_NARROW(T, acc, W, MAGIC, tag)                         \
+	SATURATE(T, acc, W, uint8_t, u8, 0, 255, MAGIC, tag)               \
+	SATURATE(T, acc, W, int8_t, i8, -128, 127, MAGIC, tag)             \
+	SATURATE(T, acc, W, uint16_t, u16, 0, 65535, MAGIC, tag)           \
+	SATURATE(T, acc, W, int16_t, i16, -32768, 32767, MAGIC, tag)
+SATURATE_NARROW(float, f32, float, MAGIC32, float)
+SATURATE_NARROW(float, f32, double, MAGIC64, double)
+SATURATE_NARROW(double, f64, double, MAGIC64, double)
+SATURATE(double, f64, double, int32_t, i32, -2147483648.0, 2147483647.0, MAGIC64, double)
+SATURATE_NARROW(int16_t, i16, double, MAGIC64, double)
+
+/* Exact integers, plain. */
+#define INTEGERS(T, acc, OUT, dtype, LOW, HIGH)                                                                               \
+	static void NAME(store_##acc##_##dtype##_exact)(void *to, const void *sums, int64_t count, const conv_store *how) {       \
+		OUT *restrict t = to;                                                                                                 \
+		const T *restrict s = sums;                                                                                           \
+		if (how->overflow == CONV_WRAP)                                                                                       \
+			for (int64_t i = 0; i < count; i++) t[i] = (OUT)(int64_t)s[i];                                                    \
+		else                                                                                                                  \
+			for (int64_t i = 0; i < count; i++) {                                                                             \
+				T v = s[i];                                                                                                   \
+				v = v < (T)(LOW) ? (T)(LOW) : v;                                                                              \
+				v = v > (T)(HIGH) ? (T)(HIGH) : v;                                                                            \
+				t[i] = (OUT)v;                                                                                                \
+			}                                                                                                                 \
+	}
+INTEGERS(int16_t, i16, uint8_t, u8, 0, 255)
+INTEGERS(int16_t, i16, int8_t, i8, -128, 127)
+INTEGERS(int16_t, i16, int16_t, i16, -32768, 32767)
+INTEGERS(int16_t, i16, uint16_t, u16, 0, 32767)
+INTEGERS(int64_t, i64, uint8_t, u8, 0, 255)
+INTEGERS(int64_t, i64, int8_t, i8, -128, 127)
+INTEGERS(int64_t, i64, uint16_t, u16, 0, 65535)
+INTEGERS(int64_t, i64, int16_t, i16, -32768, 32767)
+INTEGERS(int64_t, i64, uint32_t, u32, 0, UINT32_MAX)
+INTEGERS(int64_t, i64, int32_t, i32, INT32_MIN, INT32_MAX)
+INTEGERS(int64_t, i64, uint64_t, u64, 0, INT64_MAX)
+INTEGERS(int64_t, i64, int64_t, i64, INT64_MIN, INT64_MAX)
+
+#define WRAP(T, acc, VIA, OUT, dtype)                                                                                     \
+	static void NAME(wrap_##acc##_##dtype)(void *to, const void *sums, int64_t count, const conv_store *how) {            \
+		OUT *restrict t = to;                                                                                             \
+		const T *restrict s = sums;                                                                                       \
+		(void)how;                                                                                                        \
+		for (int64_t i = 0; i < count; i++) t[i] = (OUT)(VIA)s[i];                                                        \
+	}
+WRAP(float, f32, int32_t, uint8_t, u8)
+WRAP(float, f32, int32_t, uint16_t, u16)
+WRAP(float, f32, int32_t, uint32_t, u32)
+WRAP(float, f32, int64_t, uint64_t, u64)
+WRAP(double, f64, int64_t, uint8_t, u8)
+WRAP(double, f64, int64_t, uint16_t, u16)
+WRAP(double, f64, int64_t, uint32_t, u32)
+WRAP(double, f64, int64_t, uint64_t, u64)
+
+/* Floats into floats. Exact integer sums with a scale are scaled in double, float sums in their own type. */
+#define FLOATS(T, acc, W, OUT, dtype, CONVERT, tag)                                                                             \
+	static void NAME(store_##acc##_##dtype##_##tag)(void *to, const void *sums, int64_t count, const conv_store *how) {        \
+		OUT *restrict t = to;                                                                                                   \
+		const T *restrict s = sums;                                                                                             \
+		const W scale = (W)how->scale, bias = (W)how->bias;                                                                     \
+		if (how->plain)                                                                                                         \
+			for (int64_t i = 0; i < count; i++) t[i] = CONVERT(s[i]);                                                           \
+		else                                                                                                                    \
+			for (int64_t i = 0; i < count; i++) t[i] = CONVERT(scale * (W)s[i] + bias);                                         \
+	}
+FLOATS(float, f32, float, float, f32, AS_FLOAT, float)
+FLOATS(float, f32, float, double, f64, AS_DOUBLE, float)
+FLOATS(float, f32, float, uint16_t, f16, NAME(to_half), float)
+FLOATS(float, f32, double, float, f32, AS_FLOAT, double)
+FLOATS(float, f32, double, double, f64, AS_DOUBLE, double)
+FLOATS(double, f64, double, float, f32, AS_FLOAT, double)
+FLOATS(double, f64, double, double, f64, AS_DOUBLE, double)
+
+static conv_store_fn NAME(pick_float)(conv_accumulator acc, int64_t dtype, const conv_store *how) {
+	const int wide = how->exact && !how->plain; /* scaled in double */
+	if (acc == CONV_ACC_F32 && dtype == CONV_F32) return wide ? NAME(store_f32_f32_double) : NAME(store_f32_f32_float);
+	if (acc == CONV_ACC_F32 && dtype == CONV_F64) return wide ? NAME(store_f32_f64_double) : NAME(store_f32_f64_float);
+	if (acc == CONV_ACC_F32 && dtype == CONV_F16) return wide ? NULL : NAME(store_f32_f16_float);
+	if (acc == CONV_ACC_F64 && dtype == CONV_F32) return NAME(store_f64_f32_double);
+	if (acc == CONV_ACC_F64 && dtype == CONV_F64) return NAME(store_f64_f64_double);
+	return NULL;
+}
+
+static conv_store_fn NAME(pick_wrap)(conv_accumulator acc, int64_t dtype) {
+	static const conv_store_fn by_float[] = {NAME(wrap_f32_u8), NAME(wrap_f32_u16), NAME(wrap_f32_u32), NAME(wrap_f32_u64)};
+	static const conv_store_fn by_double[] = {NAME(wrap_f64_u8), NAME(wrap_f64_u16), NAME(wrap_f64_u32), NAME(wrap_f64_u64)};
+	return acc == CONV_ACC_F32 ? by_float[dtype / 2] : by_double[dtype / 2]; /* signed and unsigned share their bits */
+}
+
+static conv_store_fn NAME(pick_store)(conv_accumulator acc, int64_t dtype, const conv_store *how) {
+	static const conv_store_fn by_float[] = {NAME(store_f32_u8_float), NAME(store_f32_i8_float), NAME(store_f32_u16_float),
+	                                         NAME(store_f32_i16_float)};
+	static const conv_store_fn by_double[] = {NAME(store_f32_u8_double), NAME(store_f32_i8_double), NAME(store_f32_u16_double),
+	                                          NAME(store_f32_i16_double)};
+	static const conv_store_fn f64[] = {NAME(store_f64_u8_double), NAME(store_f64_i8_double), NAME(store_f64_u16_double),
+	                                    NAME(store_f64_i16_double)};
+	static const conv_store_fn i16[] = {NAME(store_i16_u8_exact), NAME(store_i16_i8_exact), NAME(store_i16_u16_exact),
+	                                    NAME(store_i16_i16_exact)};
+	static const conv_store_fn i16_scaled[] = {NAME(store_i16_u8_double), NAME(store_i16_i8_double), NAME(store_i16_u16_double),
+	                                           NAME(store_i16_i16_double)};
+	static const conv_store_fn i64[] = {NAME(store_i64_u8_exact),  NAME(store_i64_i8_exact),  NAME(store_i64_u16_exact),
+	                                    NAME(store_i64_i16_exact), NAME(store_i64_u32_exact), NAME(store_i64_i32_exact),
+	                                    NAME(store_i64_u64_exact), NAME(store_i64_i64_exact)};
+	if (dtype >= CONV_F16) return NAME(pick_float)(acc, dtype, how);
+	if (how->overflow == CONV_THROW) return NULL;
+	if (acc == CONV_ACC_I64) return how->plain ? i64[dtype] : NULL;
+	if (acc == CONV_ACC_I16 && how->plain) return dtype <= CONV_I16 ? i16[dtype] : NULL;
+	if (how->overflow == CONV_WRAP) return how->exact && how->plain ? NAME(pick_wrap)(acc, dtype) : NULL;
+	if (acc == CONV_ACC_F64 && dtype == CONV_I32) return NAME(store_f64_i32_double);
+	if (dtype > CONV_I16) return NULL;
+	if (acc == CONV_ACC_F64) return f64[dtype];
+	if (acc == CONV_ACC_I16) return i16_scaled[dtype];
+	return how->exact && !how->plain ? by_double[dtype] : by_float[dtype];
+}
