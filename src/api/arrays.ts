@@ -295,6 +295,7 @@ function touched(array: ArraySnapshot): TypedArray {
 
 /** True where two indices may meet in one element: some axis steps no farther than the smaller axes reach together. */
 function overlapsItself(array: ArraySnapshot): boolean {
+	if (array.shape.includes(0)) return false;
 	const axes = array.shape.map((size, axis) => ({ size, step: Math.abs(array.strides[axis] as number) })).filter(({ size }) => size > 1);
 	axes.sort((a, b) => a.step - b.step);
 	let within = 0;
