@@ -1,6 +1,7 @@
 /** The commands. */
 import { Command } from 'commander';
 import { addConvolve } from './commands/convolve.ts';
+import { addDemo } from './commands/demo.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addExplain } from './commands/explain.ts';
 import { addKernels } from './commands/kernels.ts';
@@ -20,6 +21,6 @@ export function makeProgram(context: Context): Command {
 		.showHelpAfterError('(faltung <command> --help shows the options)')
 		.addHelpText('after', AFTER)
 		.exitOverride();
-	for (const add of [addConvolve, addExplain, addKernels, addDoctor]) add(program, context);
+	for (const add of [addConvolve, addExplain, addKernels, addDoctor, addDemo]) add(program, context);
 	return program;
 }

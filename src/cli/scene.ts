@@ -91,23 +91,29 @@ const TEXT = [
 	'THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG 0123456789 TIMES. ZWOELF BOXKAEMPFER JAGEN VIKTOR QUER UEBER DEN GROSSEN SYLTER DEICH. ',
 ].join('');
 
-/** Lines of text: top in pixels of the paper, pixels per dot. */
-const LINES: readonly { top: number; dot: number; from: number }[] = (() => {
-	const list: { top: number; dot: number; from: number }[] = [];
+/** The text once more and on, broken between words; `top` in pixels of the paper, `dot` pixels a dot. */
+const LINES: readonly { top: number; dot: number; text: string }[] = (() => {
+	const list: { top: number; dot: number; text: string }[] = [];
+	const words = TEXT.trim().split(' ');
+	let next = 0;
 	let top = 36;
-	let from = 0;
 	for (const [dot, count] of [
 		[9, 1],
 		[6, 2],
 		[4, 3],
 		[3, 4],
 		[2, 6],
-		[1, 12],
+		[1, 10],
 	] as const) {
+		const letters = Math.floor((PAPER.width - 80) / (dot * ADVANCE.x));
 		for (let k = 0; k < count; k++) {
-			list.push({ top, dot, from });
+			let text = '';
+			for (let word = words[next] as string; text.length + word.length <= letters; word = words[next] as string) {
+				text += `${word} `;
+				next = (next + 1) % words.length;
+			}
+			list.push({ top, dot, text });
 			top += dot * ADVANCE.y;
-			from = (from + Math.floor((PAPER.width - 80) / (dot * ADVANCE.x))) % TEXT.length;
 		}
 		top += 2 * dot;
 	}
@@ -120,11 +126,8 @@ function paper(x: number, y: number): Colour | undefined {
 	const sheet = grey(240 - (12 * v) / PAPER.height);
 	const line = LINES.find(({ top, dot }) => v >= top && v < top + 7 * dot);
 	if (line === undefined || u < 40 || u >= PAPER.width - 40) return sheet;
-	const column = Math.floor((u - 40) / line.dot);
-	const letters = Math.floor((PAPER.width - 80) / (line.dot * ADVANCE.x));
-	if (column >= letters * ADVANCE.x) return sheet;
-	const text = (TEXT + TEXT).slice(line.from, line.from + letters);
-	return hasInk(text, column, Math.floor((v - line.top) / line.dot)) ? [28, 26, 34] : sheet;
+	const inked = hasInk(line.text, Math.floor((u - 40) / line.dot), Math.floor((v - line.top) / line.dot));
+	return inked ? [28, 26, 34] : sheet;
 }
 
 const STAR = { x: 2420, y: 380, radius: 250 };
