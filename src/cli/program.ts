@@ -1,5 +1,7 @@
 /** The commands. */
 import { Command } from 'commander';
+import { addBatch } from './commands/batch.ts';
+import { addBench } from './commands/bench.ts';
 import { addConvolve } from './commands/convolve.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -21,6 +23,6 @@ export function makeProgram(context: Context): Command {
 		.showHelpAfterError('(faltung <command> --help shows the options)')
 		.addHelpText('after', AFTER)
 		.exitOverride();
-	for (const add of [addConvolve, addExplain, addKernels, addDoctor, addDemo]) add(program, context);
+	for (const add of [addConvolve, addBatch, addExplain, addKernels, addBench, addDoctor, addDemo]) add(program, context);
 	return program;
 }

@@ -61,9 +61,9 @@ function show(kernel: ParsedKernel, json: boolean): void {
 		return;
 	}
 	const rows = rowsOf(kernel);
-	const cell = Math.max(0, ...rows.flat().map((entry) => entry.length));
+	const cell = rows.flat().reduce((widest, entry) => Math.max(widest, entry.length), 0); // not Math.max(...rows): a kernel may have millions of taps
 	print(`${label}: ${shape.join(' x ')}, ${integer ? 'integers' : 'floats'}, sum ${figureOfSum(sum(weights))}`);
-	for (const row of rows) print(row.map((entry) => entry.padStart(cell)).join(' '));
+	print(rows.map((row) => row.map((entry) => entry.padStart(cell)).join(' ')).join('\n'));
 }
 
 const figureOfSum = (total: number): string =>
