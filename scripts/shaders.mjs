@@ -1,0 +1,71 @@
+// Turns shaders/*.wgsl into src/backend/webgpu/shaders.gen.ts: the text, and what the program must know of it (binding numbers,
+// places in the uniform struct, override and const names), read from the WGSL so that nothing is retyped.
+//
+//   node scripts/shaders.mjs            write the module
+//   node scripts/shaders.mjs --check    exit 1 if the committed module is not what the shaders give
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const folder = fileURLToPath(new URL('../shaders/', import.meta.url));
+const target = fileURLToPath(new URL('../src/backend/webgpu/shaders.gen.ts', import.meta.url));
+
+const all = (text, pattern) => [...text.matchAll(pattern)];
+
+/** Uniform structs hold 32-bit scalars only: field k lies in word k. */
+function uniformFields(name, text) {
+	const type = /var<uniform>\s+\w+\s*:\s*(\w+)/.exec(text)?.[1];
+	if (type === undefined) return {};
+	const body = new RegExp(`struct ${type} \\{([^}]*)\\}`).exec(text)?.[1];
+	if (body === undefined) throw new Error(`${name}: struct ${type} not found`);
+	const fields = all(body.replace(/\/\/[^\n]*/g, ''), /(\w+)\s*:\s*([^,\s]+)/g);
+	for (const [, field, scalar] of fields) {
+		if (!/^[uif]32$/.test(scalar)) throw new Error(`${name}: ${type}.${field} is ${scalar}; only 32-bit scalars are laid out here`);
+	}
+	return Object.fromEntries(fields.map(([, field], k) => [field, k]));
+}
+
+function describe(file) {
+	const text = readFileSync(folder + file, 'utf8');
+	const name = basename(file, '.wgsl');
+	return [
+		name,
+		{
+			hash: createHash('sha256').update(text).digest('hex').slice(0, 16),
+			bindings: Object.fromEntries(
+				all(text, /@binding\((\d+)\)\s+var<([^>]+)>\s+(\w+)/g).map(([, at, space, variable]) => [
+					variable,
+					{ binding: Number(at), space: space.replace(/\s/g, '') },
+				]),
+			),
+			uniforms: uniformFields(name, text),
+			overrides: all(text, /^override (\w+)/gm).map(([, override]) => override),
+			constants: all(text, /^const (\w+) = [^;]+;$/gm).map(([, constant]) => constant),
+			text,
+		},
+	];
+}
+
+const shaders = Object.fromEntries(
+	readdirSync(folder)
+		.filter((file) => file.endsWith('.wgsl'))
+		.sort()
+		.map(describe),
+);
+const generated = `// Generated from shaders/*.wgsl by scripts/shaders.mjs; do not edit.\n\nexport const SHADERS = ${JSON.stringify(shaders, undefined, '\t')} as const;\n`;
+
+if (process.argv.includes('--check')) {
+	let committed = '';
+	try {
+		committed = readFileSync(target, 'utf8');
+	} catch {
+		// absent: not fresh
+	}
+	if (committed !== generated) {
+		console.error('src/backend/webgpu/shaders.gen.ts is not what shaders/*.wgsl give: run node scripts/shaders.mjs');
+		process.exitCode = 1;
+	}
+} else {
+	writeFileSync(target, generated);
+}

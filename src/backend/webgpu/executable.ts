@@ -1,0 +1,435 @@
+/**
+ * A prepared convolution on a device. A host run goes piece by piece through a ring of mapped staging buffers, a few pieces under
+ * way at a time; a resident run reads and writes device buffers and copies nothing to the host.
+ */
+import { throwIfAborted } from '../../core/breathe.ts';
+import { DTYPES } from '../../core/dtype.ts';
+import { FaltungError, invalid } from '../../core/errors.ts';
+import { type PerAxis, type PlaneView, rowMajorStrides, toCanonical } from '../../core/ndarray.ts';
+import type { Plan } from '../../core/plan.ts';
+import { describe, type Problem } from '../../core/problem.ts';
+import type { Executable, RunOutcome } from '../backend.ts';
+import { roundUp, USAGE } from './buffers.ts';
+import type { DeviceSession, SessionHolder } from './device.ts';
+import {
+	arrangementOf,
+	directVariant,
+	GROUP,
+	kernelWords,
+	mapWords,
+	pieceSources,
+	pieceUniforms,
+	type StagedImage,
+	stagedDense,
+	workgroups,
+} from './direct.ts';
+import { asUserError, OutOfDeviceMemory } from './errors.ts';
+import { GpuArray } from './gpu-array.ts';
+import { boxRuns, encodeMoves, reversed } from './moves.ts';
+import { type PackedAxis, packBox, rawMemory, type SourceBox, unpackBox, wholeAxis } from './region.ts';
+import { bindGroupEntries } from './shaders.ts';
+import { chooseSizes, type Piece, pieceSizes, pieces, positions, type TileLimits } from './tiler.ts';
+
+const DEVICE = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
+
+/** Below this many bytes a smaller piece will not help a device that is out of memory. */
+const LEAST_PIECE = 16 * 1024;
+
+/** `overflow_at` where every sum fits. */
+const NOWHERE = 0xffffffff;
+
+const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
+
+/** What a run collects from its pieces. */
+interface Tally {
+	upload: number;
+	readback: number;
+	overflowAt: number;
+}
+
+export class DirectExecutable implements Executable {
+	readonly plan: Plan;
+	readonly #problem: Problem;
+	readonly #holder: SessionHolder;
+	readonly #limits: TileLimits;
+	readonly #interleaved: boolean;
+	readonly #kernel: ReturnType<typeof kernelWords>;
+	/** The kernel table on each device that was used; a lost device's goes with it. */
+	readonly #kernelBuffers = new Map<DeviceSession, Promise<GPUBuffer>>();
+	#disposed = false;
+
+	constructor(problem: Problem, plan: Plan, holder: SessionHolder, limits: TileLimits) {
+		this.plan = plan;
+		this.#problem = problem;
+		this.#holder = holder;
+		this.#limits = limits;
+		this.#interleaved = arrangementOf(problem.output.layout) === 'interleaved';
+		this.#kernel = kernelWords(problem);
+	}
+
+	/** Compiles and uploads the kernel, so that the first run does not have to. */
+	async warm(): Promise<void> {
+		const session = await this.#holder.current();
+		try {
+			await session.errors.all([session.pipelines.get(directVariant(this.#problem)), this.#kernelBuffer(session)]);
+		} catch (error) {
+			throw asUserError(this.#describeMemory(error));
+		}
+	}
+
+	async run(image: PlaneView, out: PlaneView, signal?: AbortSignal): Promise<RunOutcome> {
+		throwIfAborted(signal);
+		const began = performance.now();
+		const tally: Tally = { upload: 0, readback: 0, overflowAt: Infinity };
+		if (product(this.#problem.output.sizes) > 0) {
+			const session = await this.#holder.current();
+			await this.#withMemory((limits) =>
+				this.#eachPiece(session, limits, signal, (piece) => this.#hostPiece(session, piece, image, out, tally)),
+			);
+		}
+		throwIfAborted(signal);
+		const { upload, readback, overflowAt } = tally;
+		const outcome = { timings: { upload, compute: performance.now() - began - upload - readback, readback } };
+		return overflowAt === Infinity ? outcome : { ...outcome, overflowAt };
+	}
+
+	/**
+	 * Convolves an array in device memory; the result stays there. Under `overflow: 'throw'` four bytes are read back to see
+	 * whether every sum fits, else nothing.
+	 *
+	 * @throws INVALID_ARGUMENT where the array does not fit the problem or the device; OVERFLOW; DEVICE_LOST; LIMIT_EXCEEDED
+	 */
+	async runResident(x: GpuArray, signal?: AbortSignal): Promise<GpuArray> {
+		throwIfAborted(signal);
+		const problem = this.#problem;
+		const { dtype, layout, sizes, shape } = problem.output;
+		const session = await this.#holder.current();
+		x.expect(session, problem.image);
+		const bytes = roundUp(Math.max(4, product(sizes) * DTYPES[dtype].bytes), 4);
+		if (bytes > session.device.limits.maxBufferSize) {
+			throw this.#limitError(`one buffer of ${bytes} bytes for the result and the device allows ${session.device.limits.maxBufferSize}`);
+		}
+		const tally: Tally = { upload: 0, readback: 0, overflowAt: Infinity };
+		let result: GPUBuffer | undefined;
+		try {
+			result = await this.#withMemory(() => session.buffers.create(bytes, DEVICE));
+			const target = result;
+			if (product(sizes) > 0) {
+				await this.#withMemory((limits) =>
+					this.#eachPiece(session, limits, signal, (piece) => this.#residentPiece(session, piece, x.buffer, target, tally)),
+				);
+			}
+			throwIfAborted(signal);
+			if (tally.overflowAt !== Infinity) throw this.#overflowError(tally.overflowAt);
+			return new GpuArray(session, target, { shape, dtype, layout }, true);
+		} catch (error) {
+			if (result !== undefined) session.buffers.destroy(result);
+			throw x.blame(error);
+		}
+	}
+
+	dispose(): void {
+		this.#disposed = true;
+		for (const [session, buffer] of this.#kernelBuffers) {
+			buffer.then(
+				(made) => session.buffers.destroy(made),
+				() => {},
+			);
+		}
+		this.#kernelBuffers.clear();
+	}
+
+	// ── pieces ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+	/** Tries again with pieces of half the size while device memory runs out. */
+	async #withMemory<T>(work: (limits: TileLimits) => Promise<T>): Promise<T> {
+		let limits = this.#limits;
+		for (;;) {
+			try {
+				return await work(limits);
+			} catch (error) {
+				if (!(error instanceof OutOfDeviceMemory) || limits.piece < 2 * LEAST_PIECE) throw asUserError(this.#describeMemory(error));
+				const needs = product(this.#problem.output.sizes) * 8; // no use in trying sizes that change nothing
+				limits = { ...limits, piece: Math.max(LEAST_PIECE, Math.min(limits.piece, needs) / 2) };
+			}
+		}
+	}
+
+	/** Runs every piece, a few at a time; all have settled when this does. */
+	async #eachPiece(
+		session: DeviceSession,
+		limits: TileLimits,
+		signal: AbortSignal | undefined,
+		run: (piece: Piece) => Promise<void>,
+	): Promise<void> {
+		const sizes = chooseSizes(this.#problem, limits, this.#interleaved);
+		const running = new Set<Promise<void>>();
+		let failure: { error: unknown } | undefined;
+		for (const piece of pieces(this.#problem, sizes)) {
+			await session.slots.acquire();
+			if (signal?.aborted || failure !== undefined) {
+				session.slots.release();
+				break;
+			}
+			const work: Promise<void> = run(piece)
+				.catch((error) => {
+					failure ??= { error };
+				})
+				.finally(() => {
+					session.slots.release();
+					running.delete(work);
+				});
+			running.add(work);
+		}
+		await Promise.all(running);
+		if (failure !== undefined) throw await session.errors.translate(failure.error);
+	}
+
+	/** Upload, compute, readback of one piece. */
+	async #hostPiece(session: DeviceSession, piece: Piece, image: PlaneView, out: PlaneView, tally: Tally): Promise<void> {
+		const problem = this.#problem;
+		const lease = new Lease(session);
+		try {
+			const sources = pieceSources(problem, piece);
+			const arrangement = sourceArrangement(image);
+			const box: SourceBox = { batch: piece.batch, channel: sources.channel, rows: sources.rows.runs, cols: sources.cols.runs };
+			const elements = piece.batch.count * sources.channel.count * sources.rows.total * sources.cols.total;
+			const size = { in: bufferBytes(elements, problem.image.dtype), out: bufferBytes(product(pieceSizes(piece)), problem.output.dtype) };
+			const staging = await lease.take(size.in, USAGE.MAP_WRITE | USAGE.COPY_SRC);
+			const input = await lease.take(size.in, DEVICE);
+			const output = await lease.take(size.out, DEVICE);
+			const drain = await lease.take(size.out + 4, USAGE.MAP_READ | USAGE.COPY_DST);
+			const step = await this.#step(session, lease, piece, sources, stagedDense(arrangement, piece.batch.count, sources));
+
+			const uploading = performance.now();
+			session.buffers.fill(staging, size.in, (memory) =>
+				packBox(image, box, arrangement, rawMemory(memory, problem.image.dtype, elements)),
+			);
+			tally.upload += performance.now() - uploading;
+
+			const { settled } = session.errors.scope(() => {
+				const encoder = session.device.createCommandEncoder({ label: this.plan.name });
+				encoder.copyBufferToBuffer(staging, 0, input, 0, size.in);
+				step.encode(encoder, { buffer: input, size: size.in }, { buffer: output, size: size.out });
+				encoder.copyBufferToBuffer(output, 0, drain, 0, size.out);
+				if (step.overflow !== undefined) encoder.copyBufferToBuffer(step.overflow, 0, drain, size.out, 4);
+				session.device.queue.submit([encoder.finish()]);
+			}, size.out);
+			const drained = session.buffers.drain(drain, size.out + 4, (memory) => {
+				const draining = performance.now();
+				if (step.overflow !== undefined) this.#tallyOverflow(tally, piece, new Uint32Array(memory, size.out, 1)[0] as number);
+				const count = product(pieceSizes(piece));
+				const starts: PerAxis = [piece.batch.start, piece.channel.start, piece.row.start, piece.col.start];
+				const source = rawMemory(memory, problem.output.dtype, count);
+				unpackBox(source, arrangementOf(problem.output.layout), { starts, counts: pieceSizes(piece) }, out);
+				tally.readback += performance.now() - draining;
+			});
+			await session.errors.all([drained, settled]);
+			lease.release();
+		} catch (error) {
+			lease.destroy();
+			throw error;
+		}
+	}
+
+	/** One piece from a device buffer into a device buffer; straight, where both fit a binding whole. */
+	async #residentPiece(session: DeviceSession, piece: Piece, image: GPUBuffer, result: GPUBuffer, tally: Tally): Promise<void> {
+		const problem = this.#problem;
+		const lease = new Lease(session);
+		try {
+			const { sizes } = problem.image;
+			const inArrangement = arrangementOf(problem.image.layout);
+			const outArrangement = arrangementOf(problem.output.layout);
+			const size = {
+				image: bufferBytes(product(sizes), problem.image.dtype),
+				out: bufferBytes(product(pieceSizes(piece)), problem.output.dtype),
+			};
+			const whole = product(pieceSizes(piece)) === product(problem.output.sizes) && size.image <= this.#limits.binding;
+			const sources = whole ? wholeSources(problem, piece) : pieceSources(problem, piece);
+			const step = await this.#step(session, lease, piece, sources, stagedDense(inArrangement, piece.batch.count, sources));
+			let [input, output] = [image, result];
+			let inBytes = size.image;
+			if (!whole) {
+				const elements = piece.batch.count * sources.channel.count * sources.rows.total * sources.cols.total;
+				inBytes = bufferBytes(elements, problem.image.dtype);
+				input = await lease.take(inBytes, DEVICE);
+				output = await lease.take(size.out, DEVICE);
+			}
+			const drain = step.overflow === undefined ? undefined : await lease.take(4, USAGE.MAP_READ | USAGE.COPY_DST);
+			const encoder = session.device.createCommandEncoder({ label: this.plan.name });
+			if (!whole) {
+				const box: SourceBox = { batch: piece.batch, channel: sources.channel, rows: sources.rows.runs, cols: sources.cols.runs };
+				const moves = boxRuns(inArrangement, sizes, box, DTYPES[problem.image.dtype].bytes);
+				lease.add(await encodeMoves(session, encoder, image, input, moves));
+			}
+			step.encode(encoder, { buffer: input, size: inBytes }, { buffer: output, size: size.out });
+			if (!whole) {
+				const box: SourceBox = { batch: piece.batch, channel: piece.channel, rows: [piece.row], cols: [piece.col] };
+				const moves = reversed(boxRuns(outArrangement, problem.output.sizes, box, DTYPES[problem.output.dtype].bytes));
+				lease.add(await encodeMoves(session, encoder, output, result, moves));
+			}
+			if (step.overflow !== undefined && drain !== undefined) encoder.copyBufferToBuffer(step.overflow, 0, drain, 0, 4);
+			const { settled } = session.errors.scope(() => session.device.queue.submit([encoder.finish()]), size.out);
+			if (drain !== undefined) {
+				await session.buffers.drain(drain, 4, (memory) => this.#tallyOverflow(tally, piece, new Uint32Array(memory, 0, 1)[0] as number));
+			}
+			await session.errors.all([settled]);
+			lease.release();
+		} catch (error) {
+			lease.destroy();
+			throw error;
+		}
+	}
+
+	/** Everything of a piece's dispatch but its input and output. */
+	async #step(
+		session: DeviceSession,
+		lease: Lease,
+		piece: Piece,
+		sources: { rows: PackedAxis; cols: PackedAxis },
+		staged: StagedImage,
+	): Promise<{
+		overflow: GPUBuffer | undefined;
+		encode(encoder: GPUCommandEncoder, input: GPUBufferBinding, output: GPUBufferBinding): void;
+	}> {
+		const problem = this.#problem;
+		const { device } = session;
+		const uniformWords = pieceUniforms(problem, piece, { ...sources, staged, epilogues: this.#kernel.epilogues });
+		const maps = mapWords(sources.rows, sources.cols, staged);
+		const [{ pipeline, layout }, kernel] = await session.errors.all([
+			session.pipelines.get(directVariant(problem)),
+			this.#kernelBuffer(session),
+		] as const);
+		const uniforms = await lease.take(uniformWords.byteLength, USAGE.UNIFORM | USAGE.COPY_DST);
+		const tables = await lease.take(maps.byteLength, DEVICE);
+		const overflow = await lease.take(4, DEVICE);
+		const watched = problem.overflow === 'throw' && !DTYPES[problem.output.dtype].float;
+		const threads = Math.ceil(product(pieceSizes(piece)) / GROUP);
+		return {
+			overflow: watched ? overflow : undefined,
+			encode: (encoder, input, output) => {
+				device.queue.writeBuffer(uniforms, 0, uniformWords as Uint32Array<ArrayBuffer>);
+				device.queue.writeBuffer(tables, 0, maps);
+				if (watched) device.queue.writeBuffer(overflow, 0, new Uint32Array([NOWHERE]));
+				const resources = {
+					params: { buffer: uniforms, size: roundUp(uniformWords.byteLength, 16) },
+					image: input,
+					maps: { buffer: tables, size: maps.byteLength },
+					kernel: { buffer: kernel, size: this.#kernel.words.byteLength },
+					result: output,
+					overflow_at: { buffer: overflow, size: 4 },
+				};
+				const pass = encoder.beginComputePass({ label: this.plan.name });
+				pass.setPipeline(pipeline);
+				pass.setBindGroup(0, device.createBindGroup({ layout, entries: bindGroupEntries('direct', resources) }));
+				pass.dispatchWorkgroups(...workgroups(threads, device.limits.maxComputeWorkgroupsPerDimension));
+				pass.end();
+			},
+		};
+	}
+
+	#kernelBuffer(session: DeviceSession): Promise<GPUBuffer> {
+		if (this.#disposed) throw invalid('a live convolver', 'run', 'a disposed one');
+		for (const known of this.#kernelBuffers.keys()) if (known.errors.lost !== undefined) this.#kernelBuffers.delete(known);
+		let buffer = this.#kernelBuffers.get(session);
+		if (buffer === undefined) {
+			const { words } = this.#kernel;
+			buffer = session.buffers.create(words.byteLength, DEVICE).then((made) => {
+				session.device.queue.writeBuffer(made, 0, words);
+				return made;
+			});
+			buffer.catch(() => this.#kernelBuffers.delete(session)); // a later run may try again
+			this.#kernelBuffers.set(session, buffer);
+		}
+		return buffer;
+	}
+
+	// ── what went wrong ────────────────────────────────────────────────────────────────────────────────────────────────
+
+	/** Turns an element of a piece into the linear row-major index of the result, and keeps the lowest. */
+	#tallyOverflow(tally: Tally, piece: Piece, at: number): void {
+		if (at === NOWHERE) return;
+		const [, k, h, w] = pieceSizes(piece);
+		const side = this.#interleaved ? k : 1;
+		const line = Math.floor(at / (w * side));
+		const within = at % (w * side);
+		const plane = Math.floor(line / h);
+		const local = this.#interleaved
+			? [plane, within % k, line % h, Math.floor(within / k)]
+			: [Math.floor(plane / k), plane % k, line % h, within];
+		const starts = [piece.batch.start, piece.channel.start, piece.row.start, piece.col.start];
+		const { layout, shape } = this.#problem.output;
+		const strides = toCanonical(layout, rowMajorStrides(shape), 0);
+		const linear = local.reduce((sum, index, axis) => sum + (index + (starts[axis] as number)) * (strides[axis] as number), 0);
+		tally.overflowAt = Math.min(tally.overflowAt, linear);
+	}
+
+	#overflowError(at: number): FaltungError {
+		const { dtype, shape } = this.#problem.output;
+		const index = rowMajorStrides(shape).map((stride, axis) => Math.floor(at / stride) % (shape[axis] as number));
+		return new FaltungError(
+			'OVERFLOW',
+			`Expected every sum to fit ${dtype} under overflow: 'throw' but pixel [${index.join(', ')}] does not. Use another outputDtype, or overflow: 'saturate'.`,
+		);
+	}
+
+	#limitError(needs: string, cause?: unknown): FaltungError {
+		return new FaltungError(
+			'LIMIT_EXCEEDED',
+			`Expected the device to hold ${describe(this.#problem)} but it needs ${needs}. Free device memory, or use backend: 'native'.`,
+			{ cause },
+		);
+	}
+
+	#describeMemory(error: unknown): unknown {
+		if (!(error instanceof OutOfDeviceMemory)) return error;
+		return this.#limitError(`${error.bytes} bytes of device memory at once, even in the smallest pieces (${error.message})`, error);
+	}
+}
+
+/** Bytes of a device buffer for elements: whole words, and never empty. */
+const bufferBytes = (elements: number, dtype: Problem['image']['dtype']): number => roundUp(Math.max(4, elements * DTYPES[dtype].bytes), 4);
+
+/** The order in which the caller's memory is best read. */
+const sourceArrangement = ({ sizes, strides }: PlaneView) =>
+	sizes[1] > 1 && Math.abs(strides[1]) < Math.abs(strides[3]) ? 'interleaved' : 'planar';
+
+/** The sources of a piece that reads the whole image where it lies. */
+function wholeSources(problem: Problem, piece: Piece): ReturnType<typeof pieceSources> {
+	const [, channels, height, width] = problem.image.sizes;
+	const y = positions(problem, 0, piece.row);
+	const x = positions(problem, 1, piece.col);
+	return {
+		rows: wholeAxis(problem.boundary[0], height, y.first, y.count),
+		cols: wholeAxis(problem.boundary[1], width, x.first, x.count),
+		channel: { start: 0, count: channels },
+	};
+}
+
+/** The buffers of one piece: all go back together, or are destroyed together where it failed halfway. */
+class Lease {
+	readonly #session: DeviceSession;
+	readonly #buffers: GPUBuffer[] = [];
+
+	constructor(session: DeviceSession) {
+		this.#session = session;
+	}
+
+	async take(bytes: number, usage: number): Promise<GPUBuffer> {
+		const buffer = await this.#session.buffers.acquire(bytes, usage);
+		this.#buffers.push(buffer);
+		return buffer;
+	}
+
+	add(buffers: readonly GPUBuffer[]): void {
+		this.#buffers.push(...buffers);
+	}
+
+	release(): void {
+		for (const buffer of this.#buffers.splice(0)) this.#session.buffers.release(buffer);
+	}
+
+	destroy(): void {
+		for (const buffer of this.#buffers.splice(0)) this.#session.buffers.destroy(buffer);
+	}
+}

@@ -1,0 +1,141 @@
+/** Arrays in device memory: the result of an upload, of a resident run, or somebody else's buffer. */
+import { DTYPES, type Dtype, type DtypeArrays, type TypedArray } from '../../core/dtype.ts';
+import { FaltungError, invalid } from '../../core/errors.ts';
+import { elementCount, fromCanonical, type Layout, type PerAxis } from '../../core/ndarray.ts';
+import { roundUp, USAGE } from './buffers.ts';
+import type { DeviceSession } from './device.ts';
+import { asUserError, DeviceRejection, OutOfDeviceMemory } from './errors.ts';
+
+/** Bytes that one step of a readback maps. */
+const READ_STEP = 32 * 2 ** 20;
+
+const ARRAYS: { readonly [D in Dtype]: new (buffer: ArrayBuffer) => DtypeArrays[D] } = {
+	uint8: Uint8Array,
+	int8: Int8Array,
+	uint16: Uint16Array,
+	int16: Int16Array,
+	uint32: Uint32Array,
+	int32: Int32Array,
+	uint64: BigUint64Array,
+	int64: BigInt64Array,
+	float16: Uint16Array,
+	float32: Float32Array,
+	float64: Float64Array,
+};
+
+/** A dense row-major array in a GPUBuffer. */
+export class GpuArray {
+	/** STORAGE | COPY_SRC | COPY_DST; row-major from byte 0, in the layout's order. */
+	readonly buffer: GPUBuffer;
+	readonly shape: readonly number[];
+	readonly dtype: Dtype;
+	readonly layout: Layout;
+	readonly #session: DeviceSession;
+	readonly #owned: boolean;
+	#disposed = false;
+
+	/** @param owned the buffer is destroyed by dispose() */
+	constructor(session: DeviceSession, buffer: GPUBuffer, is: { shape: readonly number[]; dtype: Dtype; layout: Layout }, owned: boolean) {
+		this.#session = session;
+		this.buffer = buffer;
+		this.shape = is.shape;
+		this.dtype = is.dtype;
+		this.layout = is.layout;
+		this.#owned = owned;
+	}
+
+	/**
+	 * Copies the array to the host.
+	 *
+	 * @param range elements to read, in row-major order; default: all
+	 * @throws DEVICE_LOST, LIMIT_EXCEEDED; INVALID_ARGUMENT where it has been disposed or its buffer cannot be read
+	 */
+	async read(range?: { start: number; count: number }): Promise<{ data: TypedArray; shape: readonly number[]; dtype: Dtype }> {
+		const session = this.#live();
+		const size = DTYPES[this.dtype].bytes;
+		const total = elementCount(this.shape);
+		const { start, count } = range ?? { start: 0, count: total };
+		if (!(Number.isInteger(start) && Number.isInteger(count) && start >= 0 && count >= 0 && start + count <= total)) {
+			throw invalid(`elements within 0 … ${total}`, 'range', `${start} and ${count} more`);
+		}
+		const memory = new ArrayBuffer(count * size);
+		try {
+			const end = (start + count) * size;
+			for (let at = start * size; at < end; at += READ_STEP - (at % 4)) {
+				await this.#readStep(session, at, Math.min(at + READ_STEP - (at % 4), end), new Uint8Array(memory), start * size);
+			}
+		} catch (error) {
+			throw this.blame(error);
+		}
+		return { data: new ARRAYS[this.dtype](memory), shape: range === undefined ? this.shape : [count], dtype: this.dtype };
+	}
+
+	/** Reads bytes from … to; buffer copies go by whole words. */
+	async #readStep(session: DeviceSession, from: number, to: number, target: Uint8Array, origin: number): Promise<void> {
+		const first = from - (from % 4);
+		const bytes = roundUp(to - first, 4);
+		const { device, errors, buffers } = session;
+		const staging = await buffers.acquire(bytes, USAGE.MAP_READ | USAGE.COPY_DST);
+		try {
+			const { settled } = errors.scope(() => {
+				const encoder = device.createCommandEncoder({ label: 'read' });
+				encoder.copyBufferToBuffer(this.buffer, first, staging, 0, bytes);
+				device.queue.submit([encoder.finish()]);
+			});
+			await errors.all([settled]); // a rejected copy must not be taken for a result
+			await buffers.drain(staging, bytes, (memory) => target.set(new Uint8Array(memory, from - first, to - from), from - origin));
+			buffers.release(staging);
+		} catch (error) {
+			buffers.destroy(staging);
+			throw error;
+		}
+	}
+
+	/** Throws unless this is the image that a problem asks for, on this device. */
+	expect(session: DeviceSession, image: { dtype: Dtype; layout: Layout; sizes: PerAxis }): void {
+		const own = this.#live();
+		if (own.device !== session.device)
+			throw invalid("an array of the convolver's own device", 'image', 'a GpuArray of another device', 'Read and upload it.');
+		const shape = fromCanonical(image.layout, image.sizes);
+		const same = this.dtype === image.dtype && this.layout === image.layout && String(this.shape) === String(shape);
+		if (!same) {
+			throw invalid(`${image.dtype} ${image.layout} [${shape}]`, 'image', `a GpuArray of ${this.dtype} ${this.layout} [${this.shape}]`);
+		}
+	}
+
+	/** The user's error for one met while using this array. */
+	blame(error: unknown): unknown {
+		if (error instanceof DeviceRejection && !this.#owned) {
+			return new FaltungError(
+				'INVALID_ARGUMENT',
+				`Expected a live, unmapped buffer of this device for the wrapped GpuArray but the driver says: ${error.message.trim()}`,
+				{ cause: error },
+			);
+		}
+		if (error instanceof OutOfDeviceMemory)
+			return new FaltungError('LIMIT_EXCEEDED', `Expected the device to have ${error.message}.`, { cause: error });
+		return asUserError(error);
+	}
+
+	#live(): DeviceSession {
+		if (this.#disposed) throw invalid('a live GpuArray', 'image', 'a disposed one', 'Upload the image again.');
+		if (this.#session.errors.lost !== undefined) throw this.#session.errors.lossError();
+		if (this.buffer.mapState !== 'unmapped')
+			throw invalid('an unmapped buffer', 'buffer', `one that is ${this.buffer.mapState}`, 'Unmap it.');
+		return this.#session;
+	}
+
+	/** Frees the buffer, unless it was wrapped; idempotent. */
+	dispose(): void {
+		if (this.#disposed) return;
+		this.#disposed = true;
+		if (this.#owned) this.#session.buffers.destroy(this.buffer);
+	}
+
+	[Symbol.dispose](): void {
+		this.dispose();
+	}
+}
+
+/** True for an array that lies in device memory. */
+export const isGpuArray = (value: unknown): value is GpuArray => value instanceof GpuArray;

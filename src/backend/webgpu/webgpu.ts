@@ -1,0 +1,239 @@
+/** The backend `webgpu`: compute shaders through the npm package `webgpu` in Node, through `navigator.gpu` elsewhere. */
+import { DTYPE_OF_TAG, DTYPES, type Dtype } from '../../core/dtype.ts';
+import { FaltungError, invalid, show } from '../../core/errors.ts';
+import {
+	elementCount,
+	extentOf,
+	LAYOUTS,
+	type Layout,
+	type NdArray,
+	type PlaneView,
+	rowMajorStrides,
+	toCanonical,
+} from '../../core/ndarray.ts';
+import type { Candidate, Plan } from '../../core/plan.ts';
+import type { Problem } from '../../core/problem.ts';
+import type { Backend, Capabilities, PlanWish } from '../backend.ts';
+import { type MemoryUse, roundUp, USAGE } from './buffers.ts';
+import { candidates } from './candidates.ts';
+import { type DeviceOptions, type DeviceSession, openSession, SessionHolder } from './device.ts';
+import { arrangementOf } from './direct.ts';
+import { asUserError, OutOfDeviceMemory } from './errors.ts';
+import { DirectExecutable } from './executable.ts';
+import { GpuArray } from './gpu-array.ts';
+import { packBox, rawMemory } from './region.ts';
+import type { TileLimits } from './tiler.ts';
+
+/** Bytes of input or output of one piece: small enough to overlap transfers with work, large enough that a call's overhead is lost in it. */
+const PIECE_BYTES = 32 * 2 ** 20;
+
+/** Tap·pixel products of one dispatch: tenths of a second on a small GPU, a second or so on an emulated one. */
+const PIECE_PRODUCTS = 2 ** 33;
+const SOFTWARE_PIECE_PRODUCTS = 2 ** 28;
+
+/** Bytes of one step of an upload. */
+const UPLOAD_STEP = 32 * 2 ** 20;
+
+export interface WebGpuOptions extends DeviceOptions {
+	/** Smaller limits than the device's own; the pieces that a result is cut into keep to them. */
+	readonly limits?: Partial<TileLimits>;
+}
+
+function tileLimits(session: DeviceSession, asked: Partial<TileLimits> = {}): TileLimits {
+	const { maxStorageBufferBindingSize, maxBufferSize } = session.device.limits;
+	return {
+		binding: Math.min(maxStorageBufferBindingSize, asked.binding ?? Infinity),
+		buffer: Math.min(maxBufferSize, asked.buffer ?? Infinity),
+		piece: asked.piece ?? PIECE_BYTES,
+		products: asked.products ?? (session.facts.software ? SOFTWARE_PIECE_PRODUCTS : PIECE_PRODUCTS),
+	};
+}
+
+function capabilitiesOf({ device, facts }: DeviceSession): Capabilities {
+	const { limits } = device;
+	return {
+		backend: 'webgpu',
+		device: facts.name,
+		threads: 1,
+		algorithms: ['direct'],
+		sums: ['integer', 'float32'],
+		limits: {
+			maxBufferSize: limits.maxBufferSize,
+			maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+			maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+			maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+			maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
+			features: facts.features.join(' '),
+		},
+		software: facts.software,
+	};
+}
+
+/** A WebGPU device as a backend, and a place for arrays. */
+export class WebGpu implements Backend {
+	readonly name = 'webgpu';
+	readonly capabilities: Capabilities;
+	readonly #holder: SessionHolder;
+	readonly #limits: TileLimits;
+
+	constructor(session: DeviceSession, options: WebGpuOptions) {
+		this.#holder = new SessionHolder(session, options);
+		this.#limits = tileLimits(session, options.limits);
+		this.capabilities = capabilitiesOf(session);
+	}
+
+	/** The device in use; another one after a loss. */
+	get device(): GPUDevice {
+		return this.#holder.latest.device;
+	}
+
+	/** Bytes of device memory: held now, the most ever held on this device, idle for reuse. Uploaded arrays and results count. */
+	get memory(): MemoryUse {
+		return this.#holder.latest.buffers.use;
+	}
+
+	candidates(problem: Problem, wish: PlanWish): Candidate[] {
+		const { facts } = this.#holder.latest;
+		return candidates(problem, wish, { device: facts.name, software: facts.software, limits: this.#limits });
+	}
+
+	async prepare(problem: Problem, plan: Plan): Promise<DirectExecutable> {
+		const executable = new DirectExecutable(problem, plan, this.#holder, this.#limits);
+		await executable.warm();
+		return executable;
+	}
+
+	/**
+	 * Copies an image into device memory.
+	 *
+	 * @param image an NdArray of any dtype but float64; `layout` is needed unless its rank is 2
+	 * @throws INVALID_ARGUMENT, DEVICE_LOST, LIMIT_EXCEEDED
+	 */
+	async upload(image: NdArray & { layout?: Layout }): Promise<GpuArray> {
+		const { view, shape, layout } = readImage(image);
+		const session = await this.#holder.current();
+		const { bytes } = DTYPES[view.dtype];
+		const size = roundUp(Math.max(4, elementCount(shape) * bytes), 4);
+		if (size > session.device.limits.maxBufferSize) {
+			throw new FaltungError(
+				'LIMIT_EXCEEDED',
+				`Expected an image of at most ${session.device.limits.maxBufferSize} bytes (the device's largest buffer) but received ${size}. Use run() on host memory.`,
+			);
+		}
+		try {
+			const buffer = await session.buffers.create(size, USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST);
+			try {
+				await uploadTo(session, buffer, view, layout);
+			} catch (error) {
+				session.buffers.destroy(buffer);
+				throw error;
+			}
+			return new GpuArray(session, buffer, { shape, dtype: view.dtype, layout }, true);
+		} catch (error) {
+			if (!(error instanceof OutOfDeviceMemory)) throw asUserError(await session.errors.translate(error));
+			throw new FaltungError('LIMIT_EXCEEDED', `Expected the device to have ${error.message}. Free device memory.`, { cause: error });
+		}
+	}
+
+	/**
+	 * Takes somebody else's buffer as an array: dense, row-major from byte 0. It must be of this device, STORAGE | COPY_SRC, unmapped, alive, and
+	 * hold every element in whole words; WebGPU tells the device and whether it is alive only when the buffer is used, so those two
+	 * are found out by the first use. The buffer is never destroyed here.
+	 *
+	 * @throws INVALID_ARGUMENT
+	 */
+	wrap(array: { buffer: GPUBuffer; shape: readonly number[]; dtype: Dtype; layout?: Layout }): GpuArray {
+		const { buffer, dtype } = array;
+		const shape = [...array.shape];
+		if (DTYPES[dtype] === undefined) throw invalid('a dtype', 'dtype', show(dtype));
+		if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) throw invalid('sizes', 'shape', show(shape));
+		const layout = layoutOf(shape, array.layout);
+		const needed = roundUp(elementCount(shape) * DTYPES[dtype].bytes, 4);
+		if (!(buffer?.size >= needed))
+			throw invalid(`at least ${needed} bytes`, 'buffer', `${buffer?.size}`, 'Sizes are rounded up to 4 bytes.');
+		const usage = USAGE.STORAGE | USAGE.COPY_SRC;
+		if ((buffer.usage & usage) !== usage) throw invalid('usage STORAGE | COPY_SRC', 'buffer', `usage ${buffer.usage}`);
+		if (buffer.mapState !== 'unmapped') throw invalid('an unmapped buffer', 'buffer', `one that is ${buffer.mapState}`, 'Unmap it.');
+		return new GpuArray(this.#holder.latest, buffer, { shape, dtype, layout }, false);
+	}
+
+	/** Frees what is idle and, unless it was borrowed, destroys the device; idempotent. */
+	dispose(): void {
+		this.#holder.dispose();
+	}
+
+	[Symbol.dispose](): void {
+		this.dispose();
+	}
+}
+
+function layoutOf(shape: readonly number[], layout: Layout | undefined): Layout {
+	const found = layout ?? (shape.length === 2 ? 'HW' : undefined);
+	if (found === undefined) throw invalid('a layout', `an array of rank ${shape.length}`, 'none', `Say one of ${LAYOUTS.join(', ')}.`);
+	if (!LAYOUTS.includes(found) || found.length !== shape.length) throw invalid(`a layout of rank ${shape.length}`, 'layout', show(found));
+	return found;
+}
+
+/** Reads the fields of an NdArray once and checks that it stays inside its memory. */
+function readImage(image: NdArray & { layout?: Layout }): { view: PlaneView; shape: number[]; layout: Layout } {
+	const { data, offset = 0 } = image;
+	const shape = [...image.shape];
+	const dtype = image.dtype ?? DTYPE_OF_TAG[Object.prototype.toString.call(data).slice(8, -1)];
+	if (dtype === undefined || DTYPES[dtype] === undefined) throw invalid('a typed array', 'image.data', show(data));
+	if (DTYPES[dtype].bytes !== data.BYTES_PER_ELEMENT) throw invalid(`elements of ${DTYPES[dtype].bytes} bytes`, 'image.data', show(data));
+	if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) throw invalid('sizes', 'image.shape', show(shape));
+	const layout = layoutOf(shape, image.layout);
+	const strides = image.strides ?? rowMajorStrides(shape);
+	const view: PlaneView = { data, dtype, sizes: toCanonical(layout, shape, 1), strides: toCanonical(layout, strides, 0), offset };
+	const extent = extentOf(view);
+	if (extent !== undefined && !(extent.low >= 0 && extent.high < data.length)) {
+		throw invalid(`elements within 0 … ${data.length - 1}`, 'image', `a view that reaches ${extent.low} … ${extent.high}`);
+	}
+	return { view, shape, layout };
+}
+
+/** Copies a view through staging memory, in steps of whole rows of whole words where it is large. */
+async function uploadTo(session: DeviceSession, buffer: GPUBuffer, view: PlaneView, layout: Layout): Promise<void> {
+	const { device, errors, buffers } = session;
+	const arrangement = arrangementOf(layout);
+	const [n, c, h, w] = view.sizes;
+	const { bytes } = DTYPES[view.dtype];
+	const side = arrangement === 'interleaved' ? c : 1;
+	const lineBytes = w * side * bytes;
+	// 4 rows are whole words at any width
+	const step = Math.max(4, Math.floor(UPLOAD_STEP / Math.max(1, lineBytes) / 4) * 4);
+	const planes = arrangement === 'interleaved' ? n : n * c;
+	const whole = planes * h * lineBytes <= UPLOAD_STEP || (h * lineBytes) % 4 !== 0;
+	for (let plane = 0; plane < (whole ? 1 : planes); plane++) {
+		for (let row = 0; row < h; row += whole ? h : step) {
+			const rows = whole ? h : Math.min(step, h - row);
+			const batch = whole ? { start: 0, count: n } : { start: arrangement === 'interleaved' ? plane : Math.floor(plane / c), count: 1 };
+			const channel = whole || arrangement === 'interleaved' ? { start: 0, count: c } : { start: plane % c, count: 1 };
+			const box = { batch, channel, rows: [{ start: row, count: rows }], cols: [{ start: 0, count: w }] };
+			const elements = batch.count * channel.count * rows * w;
+			if (elements === 0) continue;
+			const size = roundUp(elements * bytes, 4);
+			const staging = await buffers.acquire(size, USAGE.MAP_WRITE | USAGE.COPY_SRC);
+			buffers.fill(staging, size, (memory) => packBox(view, box, arrangement, rawMemory(memory, view.dtype, elements)));
+			const { settled } = errors.scope(() => {
+				const encoder = device.createCommandEncoder({ label: 'upload' });
+				encoder.copyBufferToBuffer(staging, 0, buffer, whole ? 0 : (plane * h + row) * lineBytes, size);
+				device.queue.submit([encoder.finish()]);
+			});
+			buffers.release(staging);
+			await errors.all([settled]);
+		}
+	}
+}
+
+/**
+ * Opens a WebGPU device.
+ *
+ * @throws BACKEND_UNAVAILABLE with the reason: no package, no adapter, no device
+ */
+export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpu> {
+	return new WebGpu(await openSession(options), options);
+}
+
+/** The backend for the registry. @throws BACKEND_UNAVAILABLE with the reason */
+export const loadWebGpu = (options: WebGpuOptions = {}): Promise<WebGpu> => openWebGpu(options);

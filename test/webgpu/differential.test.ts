@@ -1,0 +1,58 @@
+/**
+ * Random problems over dtype × mode × boundary × layout × view × stride × dilation × bank × overflow × rounding × size, every pixel against
+ * the oracle. Replay: FALTUNG_SEED=… FALTUNG_CASES=1 npx vitest run test/webgpu/differential.test.ts
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
+import { freshSeed } from '../../src/core/random.ts';
+import { randomCase } from './cases.ts';
+import { guardedOut, judge } from './judge.ts';
+
+/** Cases a run: SwiftShader compiles and computes an order of magnitude more slowly. */
+const CASES = Number(process.env.FALTUNG_CASES ?? (process.env.FALTUNG_TEST_ADAPTER_KIND === 'swiftshader' ? 300 : 3000));
+const AT_A_TIME = 8;
+
+describe.each([
+	{ robustness: true, limits: undefined },
+	{ robustness: false, limits: undefined },
+	{ robustness: true, limits: { piece: 256, binding: 65536 } },
+])('webgpu against the oracle, robustness $robustness, limits $limits', ({ robustness, limits }) => {
+	let gpu: WebGpu;
+	beforeAll(async () => {
+		gpu = await openWebGpu({ robustness, ...(limits === undefined ? {} : { limits }) });
+	});
+	afterAll(() => gpu.dispose());
+
+	it(`${CASES} random problems`, async () => {
+		const seed = process.env.FALTUNG_SEED === undefined ? freshSeed() : Number(process.env.FALTUNG_SEED);
+		const began = performance.now();
+		let computed = 0;
+		const failures: string[] = [];
+		const one = async (at: number) => {
+			const { problem, image } = randomCase(at);
+			const [candidate] = gpu.candidates(problem, { method: 'direct', accuracy: 'norm' });
+			if (candidate?.plan === undefined) {
+				failures.push(`seed ${at}: no plan: ${candidate?.why}`);
+				return;
+			}
+			const executable = await gpu.prepare(problem, candidate.plan);
+			const out = guardedOut(problem);
+			const outcome = await executable.run(image, out);
+			executable.dispose();
+			computed++;
+			const wrong = judge(problem, candidate.plan.model, image, out, outcome);
+			if (wrong !== undefined) failures.push(`seed ${at}: ${wrong}`);
+		};
+		for (let k = 0; k < CASES && failures.length < 5; k += AT_A_TIME) {
+			await Promise.all(
+				Array.from({ length: Math.min(AT_A_TIME, CASES - k) }, (_, i) =>
+					one((seed + k + i) >>> 0).catch((error) => failures.push(`seed ${(seed + k + i) >>> 0}: ${error}`)),
+				),
+			);
+		}
+		const seconds = ((performance.now() - began) / 1000).toFixed(1);
+		process.stderr.write(`  ${computed} problems on ${gpu.capabilities.device}, robustness ${robustness}, seed ${seed}, ${seconds} s\n`);
+		expect(failures, `FALTUNG_SEED=${seed}`).toEqual([]);
+		expect(computed).toBe(CASES);
+	}, 900_000);
+});
