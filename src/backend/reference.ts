@@ -118,7 +118,8 @@ class DirectRows {
 			const rowSums = new Float64Array(width);
 			for (let i = 0; i < cols; i++) {
 				const tap = Number(taps[j * cols + i]);
-				for (let x = 0, at = i * dilation; x < width; x++, at += stride) rowSums[x] = (rowSums[x] as number) + tap * (extended[at] as number);
+				for (let x = 0, at = i * dilation; x < width; x++, at += stride)
+					rowSums[x] = (rowSums[x] as number) + tap * (extended[at] as number);
 			}
 			for (let x = 0; x < width; x++) sums[x] = (sums[x] as number) + (rowSums[x] as number);
 		}
@@ -172,7 +173,10 @@ async function run(problem: Problem, image: PlaneView, out: PlaneView, signal: A
 				const sums = big ? rows.integers(base, y) : rows.numbers(base, y);
 				const start = out.offset + n * out.strides[0] + channel * out.strides[1] + y * out.strides[2];
 				for (let x = 0; x < width; x++) {
-					const stored = store(poisoned?.[y * width + x] === 1 ? NaN : (sums[x] as number | bigint));
+					const sum = sums[x] as number | bigint;
+					// a sum that is infinite already stays what it is: only finite ones can hide a NaN in a hole
+					const hidden = poisoned?.[y * width + x] === 1 && Number.isFinite(sum);
+					const stored = store(hidden ? NaN : sum);
 					if (stored === undefined) overflowAt = Math.min(overflowAt, n * order[0] + channel * order[1] + y * order[2] + x * order[3]);
 					else out.data[start + x * out.strides[3]] = rawElement(stored, out.dtype, out.data);
 				}
