@@ -45,6 +45,10 @@ export interface Request {
 export interface Pixel {
 	/** scale·sum + bias, exactly; or NaN, Infinity, −Infinity where the window holds a non-finite pixel. */
 	readonly value: Dyadic | number;
+	/** The sum alone; 0 where the window holds a non-finite pixel. */
+	readonly sum: Dyadic;
+	/** An infinity lies in the window. */
+	readonly infinite: boolean;
 	/** Σ|tap·pixel|, Σ|tap|, Σ|pixel| over the taps of the window, and their number. */
 	readonly magnitude: Dyadic;
 	readonly taps: Dyadic;
@@ -160,7 +164,8 @@ function axisOf(request: Request, which: 0 | 1, n: number, k: number): Axis {
 	const convolve = request.operation === 'convolve';
 	const centre = anchor?.[which] ?? (convolve ? Math.floor((K - 1) / 2) : Math.floor(K / 2));
 	const start = convolve ? { full: 0, same: centre, valid: K - 1 }[mode] : { full: 1 - K, same: -centre, valid: 0 }[mode];
-	const line = extend(boundary, n, K, K); // line[K + p] is what position p shows
+	// line[K + p] is what position p shows; no pixels: no plane is computed, or all of it is outside
+	const line = extend(n === 0 ? 'constant' : boundary, n, K, K);
 	const source = (o: number, element: number) => {
 		const p = start + o * stride + (convolve ? -element : element);
 		const at = line[K + p];
@@ -275,6 +280,8 @@ function onePixel(window: Window, under: (e: Element) => number, seen: Scaled, t
 	const e = seen.exponent + tapExponent;
 	return {
 		value: strange.length === 0 ? scaled({ m: sum, e }, scale, bias) : scale * strangeSum(strange) + bias,
+		sum: { m: sum, e },
+		infinite: strange.some(({ pixel }) => !Number.isNaN(pixel)),
 		magnitude: { m: magnitude, e },
 		taps: { m: taps, e: tapExponent },
 		pixels: { m: pixels, e: seen.exponent },

@@ -31,6 +31,7 @@ function period(mode: 'symmetric' | 'mirror' | 'wrap', n: number): number[] {
  * @param n pixels on the line, at least 1 unless the mode is constant
  */
 export function extend(mode: Mode, n: number, before: number, after: number): number[] {
+	if (n === 0 && mode !== 'constant') throw new RangeError('nothing to extend');
 	const line = Array.from({ length: n }, (_, i) => i);
 	if (mode === 'constant' || mode === 'edge') {
 		const [left, right] = mode === 'constant' ? [FILL, FILL] : [0, n - 1];

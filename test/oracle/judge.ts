@@ -5,7 +5,7 @@
 import { type ErrorModel, mayOverflow, type PixelTerms, pixelBound } from '../../src/core/bounds.ts';
 import type { Answer, Pixel, Request } from './definition.ts';
 import { type Dtype, formatOf, isFloat, type OverflowRule, rangeOf, store, storeNonFinite } from './dtypes.ts';
-import { add, compare, type Dyadic, dyadic, negate, type RoundingRule, toInteger, toNumber } from './dyadic.ts';
+import { add, compare, type Dyadic, dyadic, magnitude, negate, type RoundingRule, toInteger, toNumber } from './dyadic.ts';
 
 /** How a backend's arithmetic differs from the plainest one. */
 export interface Arithmetic {
@@ -29,8 +29,9 @@ export function modelOf(answer: Answer, arithmetic: Arithmetic = {}): ErrorModel
 	return { unit: factor * UNIT[answer.sum], depth, tiny: TINY[answer.sum], max: MAX[answer.sum], epilogueUnit };
 }
 
-const termsOf = (pixel: Pixel): PixelTerms => ({
-	magnitude: toNumber(pixel.magnitude),
+/** An integer sum is exact: what may err is scale·sum + bias, however large the products were. */
+const termsOf = (pixel: Pixel, model: ErrorModel): PixelTerms => ({
+	magnitude: toNumber(model.unit === 0 ? magnitude(pixel.sum) : pixel.magnitude),
 	taps: toNumber(pixel.taps),
 	pixels: toNumber(pixel.pixels),
 	count: pixel.count,
@@ -54,7 +55,7 @@ export const rulesOf = (request: Request, answer: Answer): Rules => ({
 function permitted(pixel: Pixel, model: ErrorModel, exactly: boolean): { low: Dyadic; high: Dyadic } | undefined {
 	const value = pixel.value as Dyadic;
 	if (exactly) return { low: value, high: value };
-	const terms = termsOf(pixel);
+	const terms = termsOf(pixel, model);
 	if (mayOverflow(model, terms)) return undefined;
 	const bound = dyadic(pixelBound(model, terms));
 	return { low: add(value, negate(bound)), high: add(value, bound) };
@@ -65,12 +66,16 @@ export type Verdict = 'right' | 'wrong' | 'either';
 /** What 'throw' must do at one pixel: 'right' fits, 'wrong' does not fit, 'either' cannot be told within the bound. */
 export function fits(pixel: Pixel, answer: Answer, rules: Rules, model: ErrorModel): Verdict {
 	if (isFloat(rules.dtype)) return 'right';
-	if (typeof pixel.value === 'number') return Number.isNaN(pixel.value) ? 'right' : 'wrong';
+	if (typeof pixel.value === 'number') {
+		if (!Number.isNaN(pixel.value)) return 'wrong';
+		return pixel.infinite ? 'either' : 'right'; // API.md asks for a non-finite sum, not for the NaN of ∞ − ∞
+	}
 	const range = permitted(pixel, model, answer.sum === 'integer' && answer.plain);
 	if (range === undefined) return 'either';
-	const low = store(range.low, rules.dtype, rules.rounding, 'throw') !== undefined;
-	const high = store(range.high, rules.dtype, rules.rounding, 'throw') !== undefined;
-	return low === high ? (low ? 'right' : 'wrong') : 'either';
+	const { min, max } = rangeOf(rules.dtype);
+	const [least, most] = [toInteger(range.low, rules.rounding), toInteger(range.high, rules.rounding)];
+	if (least >= min && most <= max) return 'right';
+	return most < min || least > max ? 'wrong' : 'either';
 }
 
 /** Undefined where `actual` is allowed for the pixel, else a sentence. */
