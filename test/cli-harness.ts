@@ -17,14 +17,14 @@ export interface Outcome {
 
 export const freshFolder = (): string => mkdtempSync(join(tmpdir(), 'faltung-cli-'));
 
-/** Starts the command line in a folder. `during` may talk to the process while it runs. */
+/** Starts the command line (another copy of it: `main`) in a folder. `during` may talk to the process while it runs. */
 export function faltung(
 	folder: string,
 	args: readonly string[],
-	options: { input?: Uint8Array; env?: Record<string, string>; during?: (child: ChildProcess) => void } = {},
+	options: { input?: Uint8Array; env?: Record<string, string>; during?: (child: ChildProcess) => void; main?: string } = {},
 ): Promise<Outcome> {
 	if (!existsSync(MAIN)) throw new Error('The command line is not built: run npm run build:ts first.');
-	const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, env: { ...process.env, ...options.env } });
+	const child = spawn(process.execPath, [options.main ?? MAIN, ...args], { cwd: folder, env: { ...process.env, ...options.env } });
 	const out: Buffer[] = [];
 	let stderr = '';
 	child.stdout.on('data', (chunk: Buffer) => out.push(chunk));

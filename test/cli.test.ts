@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -407,6 +407,26 @@ describe('interruptions', () => {
 	});
 });
 
+describe('without sharp', () => {
+	test('arrays work, pictures say what to install', async () => {
+		const bare = path('bare');
+		const root = new URL('..', import.meta.url).pathname;
+		cpSync(join(root, 'dist'), join(bare, 'dist'), { recursive: true });
+		cpSync(join(root, 'package.json'), join(bare, 'package.json'));
+		for (const name of ['commander', 'fastest-levenshtein'])
+			cpSync(join(root, 'node_modules', name), join(bare, 'node_modules', name), { recursive: true });
+		const main = join(bare, 'dist/cli/main.js');
+		const array = await faltung(folder, ['convolve', 'array.npy', 'plain.npy', '-k', '1'], { main });
+		expect([array.code, existsSync(path('plain.npy'))]).toEqual([0, true]);
+		const picture = await faltung(folder, ['convolve', 'rgb.png', 'x.png', '-k', '1'], { main });
+		expect([picture.code, picture.stderr]).toEqual([
+			1,
+			'faltung: Picture files need the package sharp, which is not installed. Run: npm i sharp. (.npy files work without.)\n',
+		]);
+		expect((await faltung(folder, ['doctor'], { main })).text).toMatch(/sharp +not usable\. Picture files need the package sharp/);
+	});
+});
+
 describe('the other commands', () => {
 	test('kernels: the list names every kernel with an example that works', async () => {
 		const { text } = await run('kernels', '--json');
@@ -495,7 +515,7 @@ describe('the other commands', () => {
 	test('demo: a file of one’s own with a kernel', async () => {
 		const { code, text } = await run('demo', 'rgb.png', '--kernel', 'gaussian:sigma=1', '--out', 'demo-out');
 		expect(code).toBe(0);
-		expect(text).toMatch(/rgb\.png uint8 12x17x3 +gaussian:sigma=1 9x9 +direct-u8-\S+ +\w+ +\d+ +\S+ .*\d+ values, worst \S+ %/);
+		expect(text).toMatch(/rgb\.png +gaussian:sigma=1 9x9 +direct-u8-\S+ +\w+ +\d+ +\S+ .*\d+ values, worst \S+ %/);
 		expect(readdirSync(path('demo-out'))).toEqual(['rgb-gaussian-sigma1.png']);
 	});
 

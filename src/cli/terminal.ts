@@ -2,21 +2,28 @@
 
 const isTerminal = (): boolean => process.stderr.isTTY === true;
 
-let shown = false;
+let ticking: NodeJS.Timeout | undefined;
 
-/** A line that is replaced by the next one; only on a terminal. */
+/** A line that counts the seconds until the next one or endProgress(); only on a terminal. */
 export function progress(text: string): void {
+	endProgress();
 	if (!isTerminal()) return;
-	const width = (process.stderr.columns ?? 80) - 1;
-	process.stderr.write(`\r\x1b[K${text.slice(0, width)}`);
-	shown = true;
+	const began = performance.now();
+	const draw = () => {
+		const width = (process.stderr.columns || 80) - 1;
+		const seconds = (performance.now() - began) / 1000;
+		process.stderr.write(`\r\x1b[K${`${text} … ${seconds < 1 ? '' : `${seconds.toFixed(0)} s`}`.slice(0, width)}`);
+	};
+	draw();
+	ticking = setInterval(draw, 500).unref();
 }
 
 /** Takes the progress line away. */
 export function endProgress(): void {
-	if (!shown) return;
+	if (ticking === undefined) return;
+	clearInterval(ticking);
+	ticking = undefined;
 	process.stderr.write('\r\x1b[K');
-	shown = false;
 }
 
 /** A message for a person. */
