@@ -171,6 +171,22 @@ static napi_value dispose(napi_env env, napi_callback_info info) {
 	return NULL;
 }
 
+/* body(executable): what computes, and the tiles that it has computed so far. */
+static napi_value body(napi_env env, napi_callback_info info) {
+	napi_value args[1], pair, value;
+	size_t count = 1;
+	int64_t tiles;
+	napi_get_cb_info(env, info, &count, args, NULL, NULL);
+	conv_exec *exec = addon_exec(env, args[0]);
+	if (exec == NULL) return NULL;
+	napi_create_array(env, &pair);
+	napi_create_string_utf8(env, conv_body(exec, &tiles), NAPI_AUTO_LENGTH, &value);
+	napi_set_element(env, pair, 0, value);
+	napi_create_int64(env, tiles, &value);
+	napi_set_element(env, pair, 1, value);
+	return pair;
+}
+
 /* isas(): those that this machine runs, best first. */
 static napi_value isas(napi_env env, napi_callback_info info) {
 	(void)info;
@@ -278,7 +294,7 @@ NAPI_MODULE_INIT() {
 	} FUNCTIONS[] = {
 		{"isas", isas},           {"kernels", kernels},        {"prepare", prepare},
 		{"dispose", dispose},     {"runHere", addon_run_here}, {"start", addon_start},
-		{"cancel", addon_cancel}, {"probeCopy", probe_copy},   {"probeMultiplyAdd", probe_multiply_add},
+		{"cancel", addon_cancel}, {"body", body},              {"probeCopy", probe_copy},   {"probeMultiplyAdd", probe_multiply_add},
 	};
 	instance *data = calloc(1, sizeof *data);
 	napi_value name, function;

@@ -133,8 +133,8 @@ void conv_release(conv_exec *exec);
 /* Checks that the views lie within their buffers and that image and out do not overlap. */
 conv_status conv_check_buffers(const conv_exec *exec, const conv_buffers *buffers, const char **why);
 
-/* Buffers without gaps in the layouts that index_strides were made for, as far as exec knows them; sizes only. */
-const conv_problem *conv_problem_of(const conv_exec *exec);
+/* What computes: the name of an ISA, or "scalar"; and how many tiles it has computed so far. For tests of the path taken. */
+const char *conv_body(const conv_exec *exec, int64_t *tiles);
 
 /* Computes everything on the calling thread. *overflow_at: -1 or the smallest linear index that does not fit. */
 conv_status conv_run_here(conv_exec *exec, const conv_buffers *buffers, int64_t *overflow_at, const char **why);

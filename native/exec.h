@@ -41,6 +41,7 @@ struct conv_exec {
 	conv_store_fn *store_fns; /* likewise; NULL: the scalar store */
 	uint64_t constant;        /* p.value in the accumulator's type, in the first bytes */
 	int64_t arena_bytes;
+	atomic_llong tiles; /* computed so far, by all runs */
 	int holes;          /* a NaN in a hole of the dilated kernel would go unseen */
 	int constant_seen;  /* some position shows the constant */
 	void *_Atomic spare; /* an arena kept for the next run on the calling thread */

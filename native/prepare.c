@@ -216,7 +216,10 @@ void conv_release(conv_exec *e) {
 	if (atomic_fetch_sub(&e->holders, 1) == 1) destroy(e);
 }
 
-const conv_problem *conv_problem_of(const conv_exec *e) { return &e->p; }
+const char *conv_body(const conv_exec *e, int64_t *tiles) {
+	*tiles = atomic_load(&e->tiles);
+	return e->isa ? e->isa->name : "scalar";
+}
 
 conv_status conv_check_buffers(const conv_exec *e, const conv_buffers *buffers, const char **why) {
 	return conv_check_views(&e->p, buffers, why);

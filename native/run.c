@@ -49,13 +49,14 @@ static conv_tile tile_of(const conv_exec *e, const grid *g, int64_t item) {
 	return t;
 }
 
-static void run_item(const conv_exec *e, const conv_buffers *b, const grid *g, int64_t item, void *arena, atomic_int *cancelled,
+static void run_item(conv_exec *e, const conv_buffers *b, const grid *g, int64_t item, void *arena, atomic_int *cancelled,
                      atomic_llong *overflow_at) {
 	conv_tile t = tile_of(e, g, item);
 	t.buffers = b;
 	t.cancelled = cancelled;
 	t.overflow_at = overflow_at;
 	if (atomic_load_explicit(overflow_at, memory_order_relaxed) < conv_linear_index(e, &t, t.y0, t.x0)) return; /* known to fail before */
+	atomic_fetch_add_explicit(&e->tiles, 1, memory_order_relaxed);
 	if (e->isa) conv_vector_tile(e, &t, arena);
 	else conv_reference_tile(e, &t);
 }

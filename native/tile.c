@@ -229,6 +229,7 @@ static void add_row(const conv_exec *e, const conv_tile *t, const arena *a, cons
 	const conv_window *w = &e->p.windows[t->m];
 	const int64_t count = k1 - k0 + 1, most = e->isa->group[e->accumulator], groups = (count + most - 1) / most;
 	for (int64_t g = 0; g < groups; g++) {
+		if (atomic_load_explicit(t->cancelled, memory_order_relaxed)) return;
 		const int64_t from = k0 + g * count / groups, to = k0 + (g + 1) * count / groups;
 		const void *sums[MAX_OUTPUTS];
 		void *targets[MAX_OUTPUTS];

@@ -146,8 +146,10 @@ function distanceToFloat(value: number, stored: number, dtype: Dtype, rounds: bo
 	const { max, unit } = DTYPES[dtype];
 	if (Number.isNaN(stored)) return Infinity;
 	const half = rounds ? halfUlp(stored, dtype) : 0;
-	if (stored === Infinity) return distance(value, { low: max * (1 + unit), high: Infinity });
-	if (stored === -Infinity) return distance(value, { low: -Infinity, high: -max * (1 + unit) });
+	// half a unit in the last place above max rounds up; float64 cannot express that point of its own
+	const end = Math.min(max + 2 ** Math.floor(Math.log2(max)) * unit, Number.MAX_VALUE);
+	if (stored === Infinity) return distance(value, { low: end, high: Infinity });
+	if (stored === -Infinity) return distance(value, { low: -Infinity, high: -end });
 	return distance(value, { low: stored - half, high: stored + half });
 }
 
