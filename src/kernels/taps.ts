@@ -37,26 +37,42 @@ function neighbour(f: number, up: boolean): number {
  * the few taps of a narrower one or a box, whose taps are all the same (tests hold it to these).
  */
 export function floatTaps(weights: Float64Array, total: number): Float32Array {
-	const groups = new Map<number, number[]>();
-	for (const [i, w] of weights.entries()) {
-		const group = groups.get(w);
-		if (group === undefined) groups.set(w, [i]);
-		else group.push(i);
-	}
 	const taps = Float32Array.from(weights);
-	const options = [...groups].map(([weight, members]) => {
+	const choices = groupsOf(weights).map(({ weight, count }) => {
 		const nearest = Math.fround(weight);
-		const other = weight === nearest || weight === 0 ? nearest : neighbour(nearest, weight > nearest);
-		return { members, other, step: (other - nearest) * members.length };
+		const other = weight === nearest ? nearest : neighbour(nearest, weight > nearest);
+		return { weight, other, step: (other - nearest) * count };
 	});
-	options.sort((a, b) => Math.abs(b.step) - Math.abs(a.step));
+	choices.sort((a, b) => Math.abs(b.step) - Math.abs(a.step));
+	const changed = new Map<number, number>();
 	let missing = total - sum(taps);
-	for (const { members, other, step } of options) {
+	for (const { weight, other, step } of choices) {
 		if (Math.abs(missing - step) >= Math.abs(missing)) continue;
 		missing -= step;
-		for (const i of members) taps[i] = other;
+		changed.set(weight, other);
 	}
+	if (changed.size > 0) for (let i = 0; i < taps.length; i++) taps[i] = changed.get(weights[i] as number) ?? (taps[i] as number);
 	return taps;
+}
+
+/** Groups of equal weights that are looked at: more than enough steps of every size, also for millions of taps. */
+const MAX_GROUPS = 4096;
+
+/** Equal weights and how many there are of each, in order of size; of very many groups an even choice. */
+function groupsOf(weights: Float64Array): { weight: number; count: number }[] {
+	const sorted = weights.slice().sort();
+	let distinct = 0;
+	for (let i = 0; i < sorted.length; i++) if (i === 0 || sorted[i] !== sorted[i - 1]) distinct++;
+	const every = Math.max(1, Math.ceil(distinct / MAX_GROUPS));
+	const groups: { weight: number; count: number }[] = [];
+	for (let from = 0, k = 0; from < sorted.length; k++) {
+		const weight = sorted[from] as number;
+		let to = from + 1;
+		while (to < sorted.length && sorted[to] === weight) to++;
+		if (k % every === 0) groups.push({ weight, count: to - from });
+		from = to;
+	}
+	return groups;
 }
 
 /** Sum in float64 with the rounding errors carried along (Neumaier, ZAMM 54, 1974). */
