@@ -272,9 +272,9 @@ function newArray(dtype: Dtype, count: number, shape: readonly number[], backend
 function overflowError(problem: Problem, at: number): FaltungError {
 	const { shape, dtype } = problem.output;
 	const index = rowMajorStrides(shape).map((step, axis) => Math.floor(at / step) % (shape[axis] as number));
-	const { min, max } = DTYPES[dtype];
+	const { minInt, maxInt } = DTYPES[dtype];
 	return new FaltungError(
 		'OVERFLOW',
-		`Expected every sum to fit ${dtype} (${min} to ${max}) under overflow 'throw' but pixel [${index.join(', ')}] is the first that does not. Use overflow 'saturate' or 'wrap', or a wider outputDtype.`,
+		`Expected every sum to fit ${dtype} (${minInt} to ${maxInt}) under overflow 'throw' but pixel [${index.join(', ')}] is the first that does not. Use overflow 'saturate' or 'wrap', or a wider outputDtype.`,
 	);
 }
