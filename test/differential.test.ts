@@ -11,7 +11,7 @@ import { tested } from './backends.ts';
 import { call, given, VIEW_KINDS } from './call.ts';
 import { answer, type Request } from './oracle/definition.ts';
 import { valuesOf } from './oracle/dtypes.ts';
-import { type Arithmetic, fits, judgeAll, modelOf, positionOf, rulesOf } from './oracle/judge.ts';
+import { type Arithmetic, judgeAll, judgeOverflow, positionOf } from './oracle/judge.ts';
 import { errorOf, Random, randomRequest } from './oracle/random.ts';
 
 const seed = Number(process.env.FALTUNG_SEED ?? Math.floor(Math.random() * 2 ** 31));
@@ -24,20 +24,6 @@ const show = (request: Request): string =>
 	JSON.stringify(request, (_, v: unknown) =>
 		typeof v === 'bigint' ? `${v}n` : typeof v === 'number' && !Number.isFinite(v) ? String(v) : v,
 	);
-
-/** Undefined, or what is wrong with an overflow error (or its absence). */
-function judgeOverflow(request: Request, arithmetic: Arithmetic, named: readonly number[] | undefined): string | undefined {
-	const expected = answer(request);
-	const model = modelOf(expected, arithmetic);
-	const rules = rulesOf(request, expected);
-	for (const [k, pixel] of expected.pixels.entries()) {
-		const verdict = fits(pixel, expected, rules, model);
-		const here = positionOf(k, expected.shape);
-		if (named !== undefined && here.join() === named.join()) return verdict === 'right' ? `pixel [${here}] is named but fits` : undefined;
-		if (verdict === 'wrong') return `pixel [${here}] does not fit but ${named === undefined ? 'no pixel' : `pixel [${named}]`} is named`;
-	}
-	return named === undefined ? undefined : `pixel [${named}] is named but is none of the result`;
-}
 
 interface Failure {
 	code?: string;
@@ -75,14 +61,13 @@ async function difference(
 		if (code === 'UNSUPPORTED' && mayRefuse({ image: request.image.dtype, kernel: request.kernel.dtype, sum: expected.sum }))
 			return undefined;
 		if (code !== 'OVERFLOW' || !throws) return `${code}: ${message}`;
-		const named = /pixel \[([\d, ]*)\]/.exec(message)?.[1]?.split(', ').map(Number);
-		return named === undefined ? `no pixel in: ${message}` : judgeOverflow(request, arithmetic, named);
+		return judgeOverflow(request, expected, message, arithmetic);
 	}
 	if (expected === undefined) return `an answer, expected ${wanted}`;
 	if (outcome.report.backend !== backend) return `answered by ${outcome.report.backend}`;
 	if (outcome.shape.join() !== expected.shape.join()) return `shape [${outcome.shape}], expected [${expected.shape}]`;
 	if (outcome.dtype !== expected.dtype) return `dtype ${outcome.dtype}, expected ${expected.dtype}`;
-	const overflow = throws ? judgeOverflow(request, arithmetic, undefined) : undefined;
+	const overflow = throws ? judgeOverflow(request, expected, undefined, arithmetic) : undefined;
 	if (overflow !== undefined) return overflow;
 	const values = out === undefined ? outcome.values : gathered(out);
 	return judgeAll(values, request, expected, arithmetic)[0];

@@ -5,7 +5,7 @@
 import { type ErrorModel, mayOverflow, type PixelTerms, pixelBound } from '../../src/core/bounds.ts';
 import type { Answer, Pixel, Request } from './definition.ts';
 import { type Dtype, formatOf, isFloat, type OverflowRule, rangeOf, store, storeNonFinite } from './dtypes.ts';
-import { add, compare, type Dyadic, dyadic, magnitude, negate, type RoundingRule, toInteger, toNumber } from './dyadic.ts';
+import { add, type Dyadic, dyadic, magnitude, negate, type RoundingRule, toInteger, toNumber } from './dyadic.ts';
 
 /** How a backend's arithmetic differs from the plainest one. */
 export interface Arithmetic {
@@ -145,5 +145,26 @@ export function positionOf(k: number, shape: readonly number[]): number[] {
 	return position;
 }
 
-/** Signs of zero apart, are two exact values the same? */
-export const same = (a: Dyadic, b: Dyadic): boolean => compare(a, b) === 0;
+/**
+ * Undefined where an OVERFLOW error names the right pixel, or where there is rightly none; else a sentence.
+ *
+ * @param message of the error; undefined: the call succeeded
+ */
+export function judgeOverflow(
+	request: Request,
+	answer: Answer,
+	message: string | undefined,
+	arithmetic: Arithmetic = {},
+): string | undefined {
+	const named = /pixel \[([\d, ]+)\]/.exec(message ?? '')?.[1]?.replaceAll(' ', '');
+	if (message !== undefined && named === undefined) return `no pixel in: ${message}`;
+	const model = modelOf(answer, arithmetic);
+	const rules = rulesOf(request, answer);
+	for (const [k, pixel] of answer.pixels.entries()) {
+		const verdict = fits(pixel, answer, rules, model);
+		const here = positionOf(k, answer.shape).join();
+		if (here === named) return verdict === 'right' ? `pixel [${here}] is named but fits` : undefined;
+		if (verdict === 'wrong') return `pixel [${here}] does not fit but ${named === undefined ? 'no pixel' : `pixel [${named}]`} is named`;
+	}
+	return named === undefined ? undefined : `pixel [${named}] is named but is none of the result`;
+}
