@@ -12,7 +12,7 @@ import {
 	toCanonical,
 } from '../core/ndarray.ts';
 import type { Taps } from '../core/problem.ts';
-import { guarded, snapshotList, whole, word } from './snapshot.ts';
+import { guarded, snapshotElements, snapshotList, whole, word } from './snapshot.ts';
 
 /** A 2-D array as nested rows of numbers. */
 export type NestedArray = readonly (readonly number[])[];
@@ -118,18 +118,22 @@ export function snapshotNdArray(value: unknown, parameter: string): ArraySnapsho
 	return { data, given: raw.data as TypedArray, dtype, shape, strides, offset };
 }
 
-/** Copies nested rows; every element once. */
-function snapshotRows(value: unknown[], parameter: string): { rows: unknown[][]; height: number; width: number } {
-	const rows = value.map((row, y) => {
-		const list = snapshotList(row, `${parameter}[${y}]`);
-		if (list === undefined) throw invalid('an array of numbers (a 2-D array is rows of numbers)', `${parameter}[${y}]`, show(row));
+/** Nested rows, every element read once. @returns undefined if the value is no array */
+function snapshotRows<T>(
+	value: unknown,
+	parameter: string,
+	check: (element: unknown, name: string) => T,
+): { rows: T[][]; height: number; width: number } | undefined {
+	let width = 0;
+	const rows = snapshotElements(value, parameter, (row, y) => {
+		const name = `${parameter}[${y}]`;
+		const list = snapshotElements(row, name, (element, x) => check(element, `${name}[${x}]`));
+		if (list === undefined) throw invalid('an array of numbers (a 2-D array is rows of numbers)', name, show(row));
+		if (y === 0) width = list.length;
+		if (list.length !== width) throw invalid(`${width} numbers, as in the first row`, name, `${list.length}`);
 		return list;
 	});
-	const width = rows[0]?.length ?? 0;
-	for (const [y, row] of rows.entries()) {
-		if (row.length !== width) throw invalid(`${width} numbers, as in the first row`, `${parameter}[${y}]`, `${row.length}`);
-	}
-	return { rows, height: rows.length, width };
+	return rows === undefined ? undefined : { rows, height: rows.length, width };
 }
 
 // ── images ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -140,8 +144,7 @@ export interface ImageSnapshot extends ArraySnapshot {
 }
 
 export function snapshotImage(value: unknown, layout: Layout | undefined): ImageSnapshot {
-	const list = snapshotList(value, 'image');
-	const array = list === undefined ? snapshotNdArray(value, 'image') : nestedImage(list);
+	const array = nestedImage(value) ?? snapshotNdArray(value, 'image');
 	const named = layoutOf(array.shape.length, layout);
 	const view: PlaneView = {
 		data: array.data,
@@ -153,16 +156,15 @@ export function snapshotImage(value: unknown, layout: Layout | undefined): Image
 	return { ...array, layout: named, view };
 }
 
-function nestedImage(list: unknown[]): ArraySnapshot {
-	const { rows, height, width } = snapshotRows(list, 'image');
+function nestedImage(value: unknown): ArraySnapshot | undefined {
+	const nested = snapshotRows(value, 'image', (pixel, name) => {
+		if (typeof pixel === 'number') return pixel;
+		throw invalid('a number', name, show(pixel), 'Use { data, shape } with a typed array for other dtypes.');
+	});
+	if (nested === undefined) return undefined;
+	const { rows, height, width } = nested;
 	const data = new Float64Array(height * width);
-	for (const [y, row] of rows.entries()) {
-		for (const [x, pixel] of row.entries()) {
-			if (typeof pixel !== 'number')
-				throw invalid('a number', `image[${y}][${x}]`, show(pixel), 'Use { data, shape } with a typed array for other dtypes.');
-			data[y * width + x] = pixel;
-		}
-	}
+	for (const [y, row] of rows.entries()) data.set(row, y * width);
 	return { data, given: data, dtype: 'float64', shape: [height, width], strides: [width, 1], offset: 0 };
 }
 
@@ -201,20 +203,18 @@ export interface KernelSnapshot {
 }
 
 export function snapshotKernel(value: unknown): KernelSnapshot {
-	const list = snapshotList(value, 'kernel');
-	return list === undefined ? arrayKernel(value) : nestedKernel(list);
+	return nestedKernel(value) ?? arrayKernel(value);
 }
 
-function nestedKernel(list: unknown[]): KernelSnapshot {
-	const { rows, height, width } = snapshotRows(list, 'kernel');
+function nestedKernel(value: unknown): KernelSnapshot | undefined {
+	const nested = snapshotRows(value, 'kernel', (tap, name) => {
+		if (typeof tap === 'bigint' || (typeof tap === 'number' && Number.isFinite(tap))) return tap;
+		throw invalid('a finite number', name, show(tap));
+	});
+	if (nested === undefined) return undefined;
+	const { rows, height, width } = nested;
 	if (height * width === 0) throw invalid('at least one tap', 'kernel', `an empty ${height}×${width} array`);
-	const values = rows.flatMap((row, y) =>
-		row.map((tap, x) => {
-			if (typeof tap === 'bigint' || (typeof tap === 'number' && Number.isFinite(tap))) return tap;
-			throw invalid('a finite number', `kernel[${y}][${x}]`, show(tap));
-		}),
-	);
-	return { height, width, count: 1, bank: false, dtype: undefined, values, source: undefined };
+	return { height, width, count: 1, bank: false, dtype: undefined, values: rows.flat(), source: undefined };
 }
 
 function arrayKernel(value: unknown): KernelSnapshot {

@@ -1,7 +1,7 @@
 /** A stream of images through one function: bounded in memory, in order or as they come. */
 import { throwIfAborted } from '../core/breathe.ts';
 import { invalid, show } from '../core/errors.ts';
-import { guarded, snapshotOptions, whole, word } from './snapshot.ts';
+import { guarded, orDefault, snapshotOptions, whole, word } from './snapshot.ts';
 
 export interface BatchProgress {
 	/** Images finished, failures included. */
@@ -42,7 +42,7 @@ interface Settings {
 
 function readBatchOptions(options: unknown, signalOf: (value: unknown) => AbortSignal | undefined): Settings {
 	const given = snapshotOptions(options, ['concurrency', 'ordered', 'signal', 'onProgress', 'onError'], 'options');
-	const ordered = given.ordered ?? true;
+	const ordered = orDefault(given.ordered, true);
 	if (typeof ordered !== 'boolean') throw invalid('true or false', 'option ordered', show(ordered));
 	if (given.onProgress !== undefined && typeof given.onProgress !== 'function')
 		throw invalid('a function', 'option onProgress', show(given.onProgress));
@@ -51,7 +51,7 @@ function readBatchOptions(options: unknown, signalOf: (value: unknown) => AbortS
 		ordered,
 		signal: signalOf(given.signal),
 		onProgress: given.onProgress as Settings['onProgress'],
-		onError: word(given.onError ?? 'throw', ['throw', 'yield'], 'option onError'),
+		onError: word(orDefault(given.onError, 'throw'), ['throw', 'yield'], 'option onError'),
 	};
 }
 

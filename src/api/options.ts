@@ -7,7 +7,7 @@ import { FaltungError, invalid, show } from '../core/errors.ts';
 import { LAYOUTS, type Layout, type NdArray } from '../core/ndarray.ts';
 import { ALGORITHMS, type Algorithm } from '../core/plan.ts';
 import { dilatedSize, type Mode, type Operation, type PerPlaneAxis } from '../core/problem.ts';
-import { finite, guarded, nearest, snapshotList, snapshotOptions, whole, word } from './snapshot.ts';
+import { finite, guarded, nearest, orDefault, snapshotList, snapshotOptions, whole, word } from './snapshot.ts';
 
 export type BoundaryName =
 	| Boundary
@@ -214,7 +214,7 @@ export function valueFor(value: number | bigint, dtype: Dtype): number | bigint 
 
 function planSettings(given: Given<(typeof PLAN_KEYS)[number]>): PlanSettings {
 	const size = (low: number) => (v: unknown, name: string) => whole(v, low, AXIS_LIMIT, name);
-	const value = given.value ?? 0;
+	const value = orDefault(given.value, 0);
 	if (typeof value !== 'number' && typeof value !== 'bigint')
 		throw invalid('a number (a BigInt for 64-bit images)', 'option value', show(value));
 	const anchor = given.anchor === undefined ? undefined : snapshotList(given.anchor, 'option anchor', 64);
@@ -222,22 +222,22 @@ function planSettings(given: Given<(typeof PLAN_KEYS)[number]>): PlanSettings {
 	const tolerance = given.tolerance === undefined ? undefined : finite(given.tolerance, 'option tolerance');
 	if (tolerance !== undefined && tolerance < 0) throw invalid('a number of at least 0', 'option tolerance', show(tolerance));
 	return {
-		mode: word(given.mode ?? 'full', ['full', 'same', 'valid'], 'option mode'),
-		boundary: axisPair(given.boundary ?? 'constant', 'option boundary', boundaryOf),
+		mode: word(orDefault(given.mode, 'full'), ['full', 'same', 'valid'], 'option mode'),
+		boundary: axisPair(orDefault(given.boundary, 'constant'), 'option boundary', boundaryOf),
 		value,
 		anchor: anchor === undefined ? undefined : [size(0)(anchor[0], 'option anchor[0]'), size(0)(anchor[1], 'option anchor[1]')],
-		stride: axisPair(given.stride ?? 1, 'option stride', size(1)),
-		dilation: axisPair(given.dilation ?? 1, 'option dilation', size(1)),
+		stride: axisPair(orDefault(given.stride, 1), 'option stride', size(1)),
+		dilation: axisPair(orDefault(given.dilation, 1), 'option dilation', size(1)),
 		layout: given.layout === undefined ? undefined : word(given.layout, LAYOUTS, 'option layout'),
 		outputDtype: given.outputDtype === undefined ? undefined : word(given.outputDtype, DTYPE_NAMES, 'option outputDtype'),
-		overflow: word(given.overflow ?? 'saturate', ['saturate', 'wrap', 'throw'], 'option overflow'),
-		rounding: word(given.rounding ?? 'nearest-even', ['nearest-even', 'half-away', 'truncate', 'floor'], 'option rounding'),
-		scale: numberList(given.scale ?? 1, 'option scale'),
-		bias: numberList(given.bias ?? 0, 'option bias'),
-		accumulate: word(given.accumulate ?? 'auto', ['auto', 'float32', 'float64'], 'option accumulate'),
-		method: word(given.method ?? 'auto', ['auto', ...ALGORITHMS], 'option method'),
+		overflow: word(orDefault(given.overflow, 'saturate'), ['saturate', 'wrap', 'throw'], 'option overflow'),
+		rounding: word(orDefault(given.rounding, 'nearest-even'), ['nearest-even', 'half-away', 'truncate', 'floor'], 'option rounding'),
+		scale: numberList(orDefault(given.scale, 1), 'option scale'),
+		bias: numberList(orDefault(given.bias, 0), 'option bias'),
+		accumulate: word(orDefault(given.accumulate, 'auto'), ['auto', 'float32', 'float64'], 'option accumulate'),
+		method: word(orDefault(given.method, 'auto'), ['auto', ...ALGORITHMS], 'option method'),
 		tolerance,
-		accuracy: word(given.accuracy ?? 'norm', ['norm', 'pixel'], 'option accuracy'),
+		accuracy: word(orDefault(given.accuracy, 'norm'), ['norm', 'pixel'], 'option accuracy'),
 		backend: backendsOf(given.backend),
 		verify: verifyOf(given.verify),
 		threads: given.threads === undefined ? undefined : whole(given.threads, 1, THREAD_LIMIT, 'option threads'),
@@ -287,7 +287,7 @@ export function readConvolverOptions(options: unknown): { plan: PlanSettings; co
 	return {
 		plan: planSettings(given),
 		convolver: {
-			operation: word(given.operation ?? 'convolve', ['convolve', 'correlate'], 'option operation'),
+			operation: word(orDefault(given.operation, 'convolve'), ['convolve', 'correlate'], 'option operation'),
 			shape: shape?.map((size, axis) => whole(size, 0, Number.MAX_SAFE_INTEGER, `option shape[${axis}]`)),
 			dtype: given.dtype === undefined ? undefined : word(given.dtype, DTYPE_NAMES, 'option dtype'),
 		},

@@ -10,16 +10,25 @@ export function guarded<T>(parameter: string, read: () => T): T {
 	try {
 		return read();
 	} catch (error) {
-		if (error instanceof FaltungError) throw error;
-		throw new FaltungError('INVALID_ARGUMENT', `Expected a readable value for ${parameter} but received one that threw: ${text(error)}.`, {
+		if (isError(error, FaltungError)) throw error;
+		const text = isError(error, Error) ? error.message : show(error);
+		throw new FaltungError('INVALID_ARGUMENT', `Expected a readable value for ${parameter} but received one that threw: ${text}.`, {
 			cause: error,
 		});
 	}
 }
 
-function text(error: unknown): string {
-	return error instanceof Error ? error.message : show(error);
+/** instanceof, which by itself throws for a revoked proxy. */
+function isError<E extends Error>(error: unknown, type: abstract new (...args: never) => E): error is E {
+	try {
+		return error instanceof type;
+	} catch {
+		return false;
+	}
 }
+
+/** What was said, or the default where nothing was; null is something. */
+export const orDefault = (value: unknown, absent: unknown): unknown => (value === undefined ? absent : value);
 
 /** The name in `known` that is most like `name`. */
 export function nearest(name: string, known: readonly string[]): string {
@@ -54,15 +63,29 @@ export function snapshotOptions<K extends string>(options: unknown, known: reado
 	});
 }
 
-/** Copies an array (not a typed array), each element read once. @returns undefined if it is none */
-export function snapshotList(value: unknown, parameter: string, limit: number = Number.MAX_SAFE_INTEGER): unknown[] | undefined {
+/**
+ * Copies an array (not a typed array), each element read once and checked before the next: a sparse array of any length
+ * is refused at its first hole.
+ *
+ * @returns undefined if it is none
+ */
+export function snapshotElements<T>(value: unknown, parameter: string, check: (element: unknown, index: number) => T): T[] | undefined {
+	return guarded(parameter, () => {
+		if (!Array.isArray(value)) return undefined;
+		const length = value.length;
+		const copy: T[] = [];
+		for (let i = 0; i < length; i++) copy.push(check(value[i], i));
+		return copy;
+	});
+}
+
+/** Copies an array of at most `limit` entries, each read once. @returns undefined if it is none */
+export function snapshotList(value: unknown, parameter: string, limit: number): unknown[] | undefined {
 	return guarded(parameter, () => {
 		if (!Array.isArray(value)) return undefined;
 		const length = value.length;
 		if (length > limit) throw invalid(`at most ${limit} entries`, parameter, `an array of length ${length}`);
-		const copy = new Array<unknown>(length);
-		for (let i = 0; i < length; i++) copy[i] = value[i];
-		return copy;
+		return Array.from({ length }, (_, i) => value[i] as unknown);
 	});
 }
 
