@@ -313,6 +313,9 @@ export function snapshotOutput(
 	image: ArraySnapshot,
 	kernel: KernelSnapshot,
 ): OutputTarget {
+	if (guarded('out', () => Array.isArray(value))) {
+		throw invalid('a typed array or { data, shape }', 'out', show(value), 'A nested array cannot be written into.');
+	}
 	const bare = tagOf.call(value) !== undefined;
 	const count = elementCount(result.shape);
 	let array: ArraySnapshot;
