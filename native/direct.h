@@ -25,6 +25,9 @@ static inline __attribute__((always_inline)) void FN(block)(const conv_direct *c
 	VEC sum[MAX_OUTPUTS][4];
 	const T *row = (const T *)call->row + x;
 	const T *taps = call->taps;
+	if (call->ahead)
+#pragma GCC unroll 8
+		for (int v = 0; v < vectors; v++) __builtin_prefetch((const T *)call->ahead + x + v * L);
 	{
 		VEC p[4];
 		const T *q = offsets ? row + offsets[0] : row;

@@ -28,10 +28,11 @@ typedef struct conv_direct {
 	const int64_t *offsets;
 	const void *const *from;
 	void *const *to;
-	int64_t width; /* a multiple of the vector's length */
-	int outputs;   /* 1 .. the kernel's group */
-	int first;     /* from[0] is not read: output 0 starts with this row */
-	int stream;    /* the last output gets non-temporal stores: its `to` is vector-aligned */
+	int64_t width;     /* a multiple of the vector's length */
+	int outputs;       /* 1 .. the kernel's group */
+	int first;         /* from[0] is not read: output 0 starts with this row */
+	const void *ahead; /* a row that will be read soon, at the same columns; or NULL */
+	int stream;        /* the last output gets non-temporal stores: its `to` is vector-aligned */
 } conv_direct;
 
 typedef void (*conv_direct_fn)(const conv_direct *call);

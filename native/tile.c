@@ -224,7 +224,7 @@ typedef struct input_row {
 
 /* Adds one input row to window rows k0 .. k1 of its class, in groups that fill the registers, and stores what is finished. */
 static void add_row(const conv_exec *e, const conv_tile *t, const arena *a, const segment *seg, const conv_class *class, int64_t k0,
-                    int64_t k1, const void *row, int64_t p, int64_t pitch) {
+                    int64_t k1, const void *row, const void *ahead, int64_t p, int64_t pitch) {
 	const conv_kernel_plan *plan = &e->plans[t->m];
 	const conv_window *w = &e->p.windows[t->m];
 	const int64_t count = k1 - k0 + 1, most = e->isa->group[e->accumulator], groups = (count + most - 1) / most;
@@ -252,6 +252,7 @@ static void add_row(const conv_exec *e, const conv_tile *t, const arena *a, cons
 			.width = seg->width,
 			.outputs = (int)(to - from),
 			.first = class->rows[from] == 0,
+			.ahead = g == 0 ? ahead : NULL,
 			.stream = finishes && seg->stream,
 		};
 		e->isa->direct[e->accumulator](&call);
@@ -268,6 +269,12 @@ static void store_zeros(const conv_exec *e, const conv_tile *t, const arena *a) 
 	memset(a->ring, 0, (size_t)((t->x1 - t->x0) * e->bytes));
 	for (int64_t y = t->y0; y < t->y1; y++) store_row(e, t, &all, y, a->ring, a->line);
 }
+
+/*
+ * Rows of the image that are fetched ahead. A tile's rows are pages apart, where the hardware does not prefetch: without this
+ * K = 7 took 23 ms on one thread, with it 16 (2 rows ahead 17, 4 rows 20; 4096 x 4096 float32, Sapphire Rapids).
+ */
+#define AHEAD 1
 
 void conv_vector_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 	const conv_problem *p = &e->p;
@@ -296,13 +303,16 @@ void conv_vector_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 		for (int s = 0; s < count; s++) {
 			const segment *seg = &segments[s];
 			const int64_t from = w->first_x + seg->x0 * p->stride_x;
-			const void *input = a.constant;
-			if (row != NULL && !seg->packed) input = row + from * element;
+			const void *input = a.constant, *ahead = NULL;
+			if (row != NULL && !seg->packed) {
+				input = row + from * element;
+				ahead = (const char *)input + AHEAD * strides[2] * element; /* a prefetch of what does not exist does no harm */
+			}
 			if (row != NULL && seg->packed) {
 				pack_row(e, t, a.packed, row, from, seg->x1 - seg->x0);
 				input = a.packed;
 			}
-			add_row(e, t, &a, seg, class, k0, k1, input, r, pitch);
+			add_row(e, t, &a, seg, class, k0, k1, input, ahead, r, pitch);
 		}
 	}
 }
