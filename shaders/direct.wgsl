@@ -4,8 +4,9 @@
 //
 // Geometry. One thread computes 4 consecutive elements of the piece's memory order (planar N·K·H·W or interleaved N·H·W·K), which
 // are whole 32-bit words in every dtype: nobody else writes them, so narrow dtypes need no atomics. It loads pixels straight from
-// the storage buffer. Where the 4 windows lie inside the image and belong to one kernel it walks addresses (one new pixel per tap
-// where the windows slide by one); else it reads each position's source from the index maps, where OUTSIDE stands for the fill.
+// the storage buffer, each at the source that the index maps give for its position, where OUTSIDE stands for the fill. BLOCKED
+// adds a faster way for 4 windows that lie inside the image and belong to one kernel: it walks addresses, 4 sums at a time, one
+// new pixel per tap where the windows slide by one. Both ways give the same bits; small pieces do without, for the shorter compile.
 //
 // Arithmetic. Float sums are formed in float32, each kernel row first, then the rows; fma() everywhere, so that both ways through
 // a window give the same bits. Integer sums are two's complement in LIMBS words of 32 bits, exact or modulo 2^(32·LIMBS).
@@ -21,8 +22,9 @@ override WORKGROUP: u32 = 64u;
 // Words of an integer sum. 1: taps are one two's complement word each; more: a sign word and TAP_LIMBS words of magnitude.
 const LIMBS = 1u;
 override TAP_LIMBS: u32 = 1u;
+// Compile the way for 4 neighbours at once.
+override BLOCKED: bool = false;
 
-const U64 = 6u;
 const I64 = 7u;
 const F16 = 8u;
 const F32 = 9u;
@@ -296,13 +298,17 @@ fn scaled_non_finite(bits: u32, channel: u32) -> u32 {
 	return bits ^ (scale & 0x80000000u);
 }
 
-fn store_float_sum(s: Site, sum: f32, peak: u32, element: u32) -> vec2u {
-	if (IN >= F16 && (peak >= EXPONENT || params.scan_holes != 0u)) {
-		let bits = non_finite_sum(s);
-		if (bits != 0u) { return store_real(scaled_non_finite(bits, s.channel), element); }
+fn store_float_sum(s: Site, sum: FloatSum, element: u32) -> vec2u {
+	var bits = bitcast<u32>(sum.value);
+	var non_finite = 0u;
+	if (IN >= F16 && (sum.peak >= EXPONENT || params.scan_holes != 0u)) { non_finite = non_finite_sum(s); }
+	if (non_finite != 0u) {
+		bits = scaled_non_finite(non_finite, s.channel);
+	} else if (!is_plain(s.channel)) {
+		bits = bitcast<u32>(scaled(sum.value, s.channel));
 	}
-	if (is_plain(s.channel)) { return store_real(bitcast<u32>(sum), element); }
-	return store_real(bitcast<u32>(scaled(sum, s.channel)), element);
+	if (OUT >= F16) { return float_words(bits); }
+	return store_integer(whole_magnitude(bits), element);
 }
 
 // ── integer sums ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -475,68 +481,81 @@ fn store_integer_sum(sum: Limbs, channel: u32, element: u32) -> vec2u {
 			carry = select(0u, carry, magnitude[k] == 0u);
 		}
 	}
-	var high = 0u;
-	if (LIMBS > 1u) { high = magnitude[min(1u, LIMBS - 1u)]; }
+	var words = vec2u(magnitude[0], 0u);
+	if (LIMBS > 1u) { words.y = magnitude[min(1u, LIMBS - 1u)]; }
 	var beyond = 0u; // what lies above 64 bits
 	for (var k = 2u; k < LIMBS; k += 1u) { beyond |= magnitude[k]; }
-	let zero = (magnitude[0] | high | beyond) == 0u;
-	if (OUT < F16 && is_plain(channel)) { return store_integer(negative, vec2u(magnitude[0], high), beyond != 0u, element); }
-	var single = 0u;
-	if (!zero) { single = round_to_single(normalise(magnitude)); }
-	let sign = select(0u, 0x80000000u, negative);
-	if (!is_plain(channel)) { return store_real(bitcast<u32>(scaled(bitcast<f32>(sign | single), channel)), element); }
-	if (zero) { return vec2u(); }
-	if (OUT == F16) { return vec2u((sign >> 16u) | round_to_half(normalise(magnitude)), 0u); }
-	if (OUT == F64) { return round_to_double(normalise(magnitude)) | vec2u(0u, sign); }
-	return vec2u(sign | single, 0u);
+	let plain = is_plain(channel);
+	var whole = Magnitude(negative, words, beyond != 0u, false);
+	if (OUT >= F16 || !plain) {
+		let sign = select(0u, 0x80000000u, negative);
+		var bits = 0u;
+		if ((words.x | words.y | beyond) != 0u) {
+			let n = normalise(magnitude);
+			if (plain && OUT == F16) { return vec2u((sign >> 16u) | round_to_half(n), 0u); }
+			if (plain && OUT == F64) { return round_to_double(n) | vec2u(0u, sign); }
+			bits = sign | round_to_single(n);
+		}
+		if (!plain) { bits = bitcast<u32>(scaled(bitcast<f32>(bits), channel)); }
+		if (OUT >= F16) { return float_words(bits); }
+		whole = whole_magnitude(bits);
+	}
+	return store_integer(whole, element);
 }
 
 // ── stores ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-// ±(magnitude, and more where `huge`) in the integer dtype OUT, by the overflow rule; two's complement.
-fn store_integer(negative: bool, magnitude: vec2u, huge: bool, element: u32) -> vec2u {
+// An integer on its way into an integer dtype.
+struct Magnitude {
+	negative: bool,
+	words: vec2u, // modulo 2^64, low word first
+	huge: bool, // 2^64 or more
+	nan: bool,
+}
+
+// By the overflow rule, as two's complement.
+fn store_integer(value: Magnitude, element: u32) -> vec2u {
 	// largest magnitude of this sign, as (low, high)
 	let bits = 8u << size_of(OUT);
 	var most = vec2u(OUTSIDE >> (32u - min(bits, 32u)), select(0u, OUTSIDE, bits == 64u));
 	if (is_signed(OUT)) {
 		most = vec2u(select(most.x >> 1u, OUTSIDE, bits == 64u), most.y >> 1u);
-		if (negative) { most = vec2u(most.x + 1u, most.y + select(0u, 1u, bits == 64u)); }
-	} else if (negative) {
+		if (value.negative) { most = vec2u(most.x + 1u, most.y + select(0u, 1u, bits == 64u)); }
+	} else if (value.negative) {
 		most = vec2u();
 	}
-	var stored = magnitude;
-	if (huge || stored.y > most.y || (stored.y == most.y && stored.x > most.x)) {
+	var stored = value.words;
+	if (!value.nan && (value.huge || stored.y > most.y || (stored.y == most.y && stored.x > most.x))) {
 		if (params.overflow == SATURATE) { stored = most; }
 		if (params.overflow == THROW) { atomicMin(&overflow_at, element); }
 	}
-	if (negative) { return negate(stored); }
+	if (value.negative) { return negate(stored); }
 	return stored;
 }
 
-// Sends float32 bits to OUT.
-fn store_real(bits: u32, element: u32) -> vec2u {
-	if (OUT == F32) { return vec2u(bits, 0u); }
+// float32 bits as the float dtype OUT.
+fn float_words(bits: u32) -> vec2u {
 	if (OUT == F16) { return vec2u(narrow_to_half(bits), 0u); }
 	if (OUT == F64) { return widen_to_double(bits); }
+	return vec2u(bits, 0u);
+}
+
+// float32 bits rounded to an integer. NaN gives 0; infinities are huge, and 0 modulo 2^64.
+fn whole_magnitude(bits: u32) -> Magnitude {
 	let negative = bits >> 31u == 1u;
-	if ((bits & EXPONENT) == EXPONENT) {
-		if ((bits & 0x7fffffu) != 0u || params.overflow == WRAP) { return vec2u(); }
-		return store_integer(negative, vec2u(), true, element);
-	}
 	let exponent = (bits & EXPONENT) >> 23u;
 	let fraction = select(bits & 0x7fffffu, (bits & 0x7fffffu) | 0x800000u, exponent != 0u);
-	// magnitude = fraction · 2^(exponent − 150)
+	if (exponent == 255u) { return Magnitude(negative, vec2u(), true, (bits & 0x7fffffu) != 0u); }
+	// the value is fraction · 2^(exponent − 150)
 	if (exponent >= 150u) {
 		let shift = exponent - 150u;
 		if (shift < 32u) {
 			let high = select(fraction >> ((32u - shift) & 31u), 0u, shift == 0u);
-			return store_integer(negative, vec2u(fraction << shift, high), false, element);
+			return Magnitude(negative, vec2u(fraction << shift, high), false, false);
 		}
-		if (shift < 64u) {
-			let lost = select(fraction >> ((64u - shift) & 31u), 0u, shift <= 32u);
-			return store_integer(negative, vec2u(0u, fraction << (shift - 32u)), lost != 0u, element);
-		}
-		return store_integer(negative, vec2u(), true, element);
+		let lost = select(fraction >> ((64u - shift) & 31u), 0u, shift <= 32u);
+		let high = select(fraction << (shift & 31u), 0u, shift >= 64u);
+		return Magnitude(negative, vec2u(0u, high), shift >= 64u || lost != 0u, false);
 	}
 	let shift = 150u - max(exponent, 1u);
 	var whole = 0u;
@@ -557,7 +576,7 @@ fn store_real(bits: u32, element: u32) -> vec2u {
 		case FLOOR: { up = negative && cut; }
 		default: {}
 	}
-	return store_integer(negative, vec2u(whole + select(0u, 1u, up), 0u), false, element);
+	return Magnitude(negative, vec2u(whole + select(0u, 1u, up), 0u), false, false);
 }
 
 // float32 bits rounded to float16 bits: nearest, ties to even.
@@ -590,28 +609,24 @@ fn widen_to_double(bits: u32) -> vec2u {
 
 // ── the thread's 4 elements ─────────────────────────────────────────────────────────────────────────────────────────────
 
-// Writes the words of 4 elements; words wholly past the end are left alone.
-fn write(first: u32, a: vec2u, b: vec2u, c: vec2u, d: vec2u) {
+// Writes the words of the elements from `first` on; words wholly past the end are left alone.
+fn write(first: u32, stored: array<vec2u, 4>) {
 	let group = first >> 2u;
 	let count = min(params.count - first, 4u);
 	if (size_of(OUT) == 0u) {
 		let m = 0xffu;
-		result[group] = (a.x & m) | ((b.x & m) << 8u) | ((c.x & m) << 16u) | (d.x << 24u);
+		result[group] = (stored[0].x & m) | ((stored[1].x & m) << 8u) | ((stored[2].x & m) << 16u) | (stored[3].x << 24u);
 	} else if (size_of(OUT) == 1u) {
-		result[2u * group] = (a.x & 0xffffu) | (b.x << 16u);
-		if (count > 2u) { result[2u * group + 1u] = (c.x & 0xffffu) | (d.x << 16u); }
+		result[2u * group] = (stored[0].x & 0xffffu) | (stored[1].x << 16u);
+		if (count > 2u) { result[2u * group + 1u] = (stored[2].x & 0xffffu) | (stored[3].x << 16u); }
 	} else {
-		let words = size_of(OUT) - 1u; // of an element
-		let at = first * words;
-		result[at] = a.x;
-		if (count > 1u) { result[at + words] = b.x; }
-		if (count > 2u) { result[at + 2u * words] = c.x; }
-		if (count > 3u) { result[at + 3u * words] = d.x; }
-		if (words == 2u) {
-			result[at + 1u] = a.y;
-			if (count > 1u) { result[at + 3u] = b.y; }
-			if (count > 2u) { result[at + 5u] = c.y; }
-			if (count > 3u) { result[at + 7u] = d.y; }
+		var words = stored;
+		for (var e = 0u; e < count; e += 1u) {
+			if (size_of(OUT) == 2u) { result[first + e] = words[e].x; }
+			if (size_of(OUT) == 3u) {
+				result[2u * (first + e)] = words[e].x;
+				result[2u * (first + e) + 1u] = words[e].y;
+			}
 		}
 	}
 }
@@ -621,59 +636,37 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 	let first = 4u * (id.y * groups.x * WORKGROUP + id.x);
 	if (first >= params.count) { return; }
 	let last = params.count - 1u; // elements past the end repeat the last one: the same result twice, and the same overflow
-	let e = min(vec4u(first, first + 1u, first + 2u, first + 3u), vec4u(last));
-	let s0 = site(e.x);
-	let s1 = site(e.y);
-	let s2 = site(e.z);
-	let s3 = site(e.w);
-	let together = s0.taps == s1.taps && s0.taps == s2.taps && s0.taps == s3.taps && inside(s0) && inside(s1) && inside(s2) && inside(s3);
-	if (FLOAT_SUM) {
-		var sums = FloatSums(vec4f(), vec4u());
-		if (together) {
-			sums = float_sums(s0, vec4u(address(s0), address(s1), address(s2), address(s3)));
-		} else {
-			let f0 = float_sum(s0);
-			let f1 = float_sum(s1);
-			let f2 = float_sum(s2);
-			let f3 = float_sum(s3);
-			sums = FloatSums(vec4f(f0.value, f1.value, f2.value, f3.value), vec4u(f0.peak, f1.peak, f2.peak, f3.peak));
+	var together = false;
+	var floats = FloatSums(vec4f(), vec4u());
+	var integers = vec4u();
+	if (BLOCKED && LIMBS == 1u) {
+		let lead = site(first);
+		var start = vec4u();
+		together = true;
+		for (var e = 0u; e < 4u; e += 1u) {
+			let s = site(min(first + e, last));
+			together = together && s.taps == lead.taps && inside(s);
+			start[e] = address(s);
 		}
-		write(
-			first,
-			store_float_sum(s0, sums.value.x, sums.peak.x, e.x),
-			store_float_sum(s1, sums.value.y, sums.peak.y, e.y),
-			store_float_sum(s2, sums.value.z, sums.peak.z, e.z),
-			store_float_sum(s3, sums.value.w, sums.peak.w, e.w),
-		);
-	} else if (LIMBS > 1u) {
-		write(
-			first,
-			store_integer_sum(limb_sum(s0), s0.channel, e.x),
-			store_integer_sum(limb_sum(s1), s1.channel, e.y),
-			store_integer_sum(limb_sum(s2), s2.channel, e.z),
-			store_integer_sum(limb_sum(s3), s3.channel, e.w),
-		);
-	} else {
-		var sums: vec4u;
-		if (together) {
-			sums = word_sums(s0, vec4u(address(s0), address(s1), address(s2), address(s3)));
-		} else {
-			sums = vec4u(word_sum(s0), word_sum(s1), word_sum(s2), word_sum(s3));
-		}
-		var l0: Limbs;
-		var l1: Limbs;
-		var l2: Limbs;
-		var l3: Limbs;
-		l0[0] = sums.x;
-		l1[0] = sums.y;
-		l2[0] = sums.z;
-		l3[0] = sums.w;
-		write(
-			first,
-			store_integer_sum(l0, s0.channel, e.x),
-			store_integer_sum(l1, s1.channel, e.y),
-			store_integer_sum(l2, s2.channel, e.z),
-			store_integer_sum(l3, s3.channel, e.w),
-		);
+		if (together && FLOAT_SUM) { floats = float_sums(lead, start); }
+		if (together && !FLOAT_SUM) { integers = word_sums(lead, start); }
 	}
+	var stored: array<vec2u, 4>;
+	for (var e = 0u; e < 4u; e += 1u) {
+		let element = min(first + e, last);
+		let s = site(element);
+		if (FLOAT_SUM) {
+			var sum = FloatSum(floats.value[e], floats.peak[e]);
+			if (!together) { sum = float_sum(s); }
+			stored[e] = store_float_sum(s, sum, element);
+		} else if (LIMBS > 1u) {
+			stored[e] = store_integer_sum(limb_sum(s), s.channel, element);
+		} else {
+			var sum: Limbs;
+			sum[0] = integers[e];
+			if (!together) { sum[0] = word_sum(s); }
+			stored[e] = store_integer_sum(sum, s.channel, element);
+		}
+	}
+	write(first, stored);
 }

@@ -31,7 +31,8 @@ export const accumulatorOf = (problem: Problem): Accumulator => (problem.sum ===
 
 const code = (dtype: Dtype): number => DTYPE_NAMES.indexOf(dtype);
 
-export function directVariant(problem: Problem): Specialisation<'direct'> {
+/** @param blocked compile the way for 4 neighbours at once */
+export function directVariant(problem: Problem, blocked: boolean): Specialisation<'direct'> {
 	const integer = problem.sum === 'integer';
 	return {
 		shader: 'direct',
@@ -41,6 +42,7 @@ export function directVariant(problem: Problem): Specialisation<'direct'> {
 			FLOAT_SUM: integer ? 0 : 1,
 			TAP_LIMBS: integer ? tapLimbs(problem) : 1,
 			WORKGROUP,
+			BLOCKED: blocked && (!integer || sumLimbs(problem) === 1) ? 1 : 0,
 		},
 		constants: { LIMBS: integer ? sumLimbs(problem) : 1 },
 	};

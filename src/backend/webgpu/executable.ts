@@ -26,6 +26,7 @@ import {
 import { asUserError, OutOfDeviceMemory } from './errors.ts';
 import { GpuArray } from './gpu-array.ts';
 import { boxRuns, encodeMoves, reversed } from './moves.ts';
+import type { Pipeline } from './pipelines.ts';
 import { type PackedAxis, packBox, rawMemory, type SourceBox, unpackBox, wholeAxis } from './region.ts';
 import { bindGroupEntries } from './shaders.ts';
 import { chooseSizes, type Piece, pieceSizes, pieces, positions, type TileLimits } from './tiler.ts';
@@ -71,7 +72,8 @@ export class DirectExecutable implements Executable {
 	async warm(): Promise<void> {
 		const session = await this.#holder.current();
 		try {
-			await session.errors.all([session.pipelines.get(directVariant(this.#problem)), this.#kernelBuffer(session)]);
+			const outputs = product(chooseSizes(this.#problem, this.#limits, this.#interleaved));
+			await session.errors.all([this.#pipeline(session, outputs), this.#kernelBuffer(session)]);
 		} catch (error) {
 			throw asUserError(this.#describeMemory(error));
 		}
@@ -297,7 +299,7 @@ export class DirectExecutable implements Executable {
 		const uniformWords = pieceUniforms(problem, piece, { ...sources, staged, epilogues: this.#kernel.epilogues });
 		const maps = mapWords(sources.rows, sources.cols, staged);
 		const [{ pipeline, layout }, kernel] = await session.errors.all([
-			session.pipelines.get(directVariant(problem)),
+			this.#pipeline(session, product(pieceSizes(piece))),
 			this.#kernelBuffer(session),
 		] as const);
 		const uniforms = await lease.take(uniformWords.byteLength, USAGE.UNIFORM | USAGE.COPY_DST);
@@ -326,6 +328,10 @@ export class DirectExecutable implements Executable {
 				pass.end();
 			},
 		};
+	}
+
+	#pipeline(session: DeviceSession, outputs: number): Promise<Pipeline> {
+		return session.pipelines.get(directVariant(this.#problem, outputs >= this.#limits.blocked));
 	}
 
 	#kernelBuffer(session: DeviceSession): Promise<GPUBuffer> {

@@ -15,6 +15,8 @@ export interface TileLimits {
 	readonly piece: number;
 	/** Most tap·pixel products of one piece: longer dispatches would trip a driver's watchdog and delay an abort. */
 	readonly products: number;
+	/** Pieces of at least this many outputs take the shader's way for 4 neighbours at once; below, its longer compile does not pay. */
+	readonly blocked: number;
 }
 
 /** A box of the result. */
