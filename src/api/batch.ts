@@ -29,7 +29,7 @@ export type BatchResult<R> = R & { index: number; error?: undefined };
 /** An image that failed, under onError 'yield'. */
 export interface BatchFailure {
 	index: number;
-	error: unknown;
+	error: NonNullable<unknown>;
 }
 
 interface Settings {

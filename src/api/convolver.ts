@@ -25,7 +25,7 @@ export interface ConvolverOptions extends PlanOptions {
 	operation?: Operation;
 	/** Image shape to plan for at once; other shapes are planned when they come. Default: a nominal 1024 × 1024. */
 	shape?: readonly number[];
-	/** Image dtype to plan for at once. Default: float32. */
+	/** Image dtype to plan for at once. Default: float32; int64 for a nested kernel of BigInts. */
 	dtype?: Dtype;
 }
 
@@ -49,8 +49,13 @@ const viewOf = (decision: Decision): PlanView => ({
 });
 
 /** Shape, dtype and layout to plan for before any image came. */
-function firstImage(settings: ConvolverSettings, plan: PlanSettings): { shape: readonly number[]; dtype: Dtype; layout: Layout } {
-	const dtype = settings.dtype ?? 'float32';
+function firstImage(
+	kernel: KernelSnapshot,
+	settings: ConvolverSettings,
+	plan: PlanSettings,
+): { shape: readonly number[]; dtype: Dtype; layout: Layout } {
+	const big = kernel.dtype === undefined && kernel.values.some((tap) => typeof tap === 'bigint'); // never meant for floats
+	const dtype = settings.dtype ?? (big ? 'int64' : 'float32');
 	const rank = settings.shape?.length ?? plan.layout?.length ?? 2;
 	const layout = plan.layout ?? (rank === 2 ? 'HW' : undefined);
 	if (layout === undefined) {
@@ -162,5 +167,5 @@ export async function createConvolver<const O extends ConvolverOptions = Record<
 	const { plan, convolver } = readConvolverOptions(options);
 	const snapshot: KernelSnapshot = snapshotKernel(kernel);
 	const engine = new Engine(convolver.operation, snapshot, plan);
-	return new Convolver<O>(engine, await engine.decide(firstImage(convolver, plan)));
+	return new Convolver<O>(engine, await engine.decide(firstImage(snapshot, convolver, plan)));
 }
