@@ -28,10 +28,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 	let end = params.target_byte + params.bytes;
 	if (4u * at >= end) { return; }
 	// byte of the source that goes to the word's lowest byte; up to 3 before the run's first
-	let from = i32(params.source_byte) + i32(4u * at) - i32(params.target_byte);
-	let shift = u32(from & 3) * 8u;
-	var bits = word(from >> 2u) >> shift;
-	if (shift != 0u) { bits |= word((from >> 2u) + 1) << (32u - shift); }
+	let origin = i32(params.source_byte) + i32(4u * at) - i32(params.target_byte);
+	let shift = u32(origin & 3) * 8u;
+	var bits = word(origin >> 2u) >> shift;
+	if (shift != 0u) { bits |= word((origin >> 2u) + 1) << (32u - shift); }
 	let first = max(4u * at, params.target_byte) & 3u;
 	let last = min(4u * at + 4u, end) - 4u * at; // 1 … 4
 	let mask = (0xffffffffu << (8u * first)) & (0xffffffffu >> (32u - 8u * last));

@@ -25,7 +25,7 @@ import {
 } from './direct.ts';
 import { asUserError, OutOfDeviceMemory } from './errors.ts';
 import { GpuArray } from './gpu-array.ts';
-import { boxRuns, encodeMoves, reversed } from './moves.ts';
+import { boxRuns, type Mover, prepareMoves, reversed } from './moves.ts';
 import type { Pipeline } from './pipelines.ts';
 import { type PackedAxis, packBox, rawMemory, type SourceBox, unpackBox, wholeAxis } from './region.ts';
 import { bindGroupEntries } from './shaders.ts';
@@ -150,7 +150,7 @@ export class DirectExecutable implements Executable {
 			try {
 				return await work(limits);
 			} catch (error) {
-				if (!(error instanceof OutOfDeviceMemory) || limits.piece < 2 * LEAST_PIECE) throw asUserError(this.#describeMemory(error));
+				if (!(error instanceof OutOfDeviceMemory) || limits.piece < 2 * LEAST_PIECE) throw this.#describeMemory(error);
 				const needs = product(this.#problem.output.sizes) * 8; // no use in trying sizes that change nothing
 				limits = { ...limits, piece: Math.max(LEAST_PIECE, Math.min(limits.piece, needs) / 2) };
 			}
@@ -241,7 +241,6 @@ export class DirectExecutable implements Executable {
 		try {
 			const { sizes } = problem.image;
 			const inArrangement = arrangementOf(problem.image.layout);
-			const outArrangement = arrangementOf(problem.output.layout);
 			const size = {
 				image: bufferBytes(product(sizes), problem.image.dtype),
 				out: bufferBytes(product(pieceSizes(piece)), problem.output.dtype),
@@ -258,20 +257,15 @@ export class DirectExecutable implements Executable {
 				output = await lease.take(size.out, DEVICE);
 			}
 			const drain = step.overflow === undefined ? undefined : await lease.take(4, USAGE.MAP_READ | USAGE.COPY_DST);
-			const encoder = session.device.createCommandEncoder({ label: this.plan.name });
-			if (!whole) {
-				const box: SourceBox = { batch: piece.batch, channel: sources.channel, rows: sources.rows.runs, cols: sources.cols.runs };
-				const moves = boxRuns(inArrangement, sizes, box, DTYPES[problem.image.dtype].bytes);
-				lease.add(await encodeMoves(session, encoder, image, input, moves));
-			}
-			step.encode(encoder, { buffer: input, size: inBytes }, { buffer: output, size: size.out });
-			if (!whole) {
-				const box: SourceBox = { batch: piece.batch, channel: piece.channel, rows: [piece.row], cols: [piece.col] };
-				const moves = reversed(boxRuns(outArrangement, problem.output.sizes, box, DTYPES[problem.output.dtype].bytes));
-				lease.add(await encodeMoves(session, encoder, output, result, moves));
-			}
-			if (step.overflow !== undefined && drain !== undefined) encoder.copyBufferToBuffer(step.overflow, 0, drain, 0, 4);
-			const { settled } = session.errors.scope(() => session.device.queue.submit([encoder.finish()]), size.out);
+			const gather = whole ? undefined : await this.#moves(session, lease, piece, sources);
+			const { settled } = session.errors.scope(() => {
+				const encoder = session.device.createCommandEncoder({ label: this.plan.name });
+				gather?.into(encoder, image, input);
+				step.encode(encoder, { buffer: input, size: inBytes }, { buffer: output, size: size.out });
+				gather?.back(encoder, output, result);
+				if (step.overflow !== undefined && drain !== undefined) encoder.copyBufferToBuffer(step.overflow, 0, drain, 0, 4);
+				session.device.queue.submit([encoder.finish()]);
+			}, size.out);
 			if (drain !== undefined) {
 				await session.buffers.drain(drain, 4, (memory) => this.#tallyOverflow(tally, piece, new Uint32Array(memory, 0, 1)[0] as number));
 			}
@@ -281,6 +275,22 @@ export class DirectExecutable implements Executable {
 			lease.destroy();
 			throw error;
 		}
+	}
+
+	/** Packing a piece's sources out of the image, and putting its outputs into their place. */
+	async #moves(
+		session: DeviceSession,
+		lease: Lease,
+		piece: Piece,
+		sources: ReturnType<typeof pieceSources>,
+	): Promise<{ into: Mover; back: Mover }> {
+		const { image, output } = this.#problem;
+		const source: SourceBox = { batch: piece.batch, channel: sources.channel, rows: sources.rows.runs, cols: sources.cols.runs };
+		const target: SourceBox = { batch: piece.batch, channel: piece.channel, rows: [piece.row], cols: [piece.col] };
+		const into = boxRuns(arrangementOf(image.layout), image.sizes, source, DTYPES[image.dtype].bytes);
+		const back = reversed(boxRuns(arrangementOf(output.layout), output.sizes, target, DTYPES[output.dtype].bytes));
+		const take = (bytes: number, usage: number) => lease.take(bytes, usage);
+		return { into: await prepareMoves(session, into, take), back: await prepareMoves(session, back, take) };
 	}
 
 	/** Everything of a piece's dispatch but its input and output. */
@@ -425,10 +435,6 @@ class Lease {
 		const buffer = await this.#session.buffers.acquire(bytes, usage);
 		this.#buffers.push(buffer);
 		return buffer;
-	}
-
-	add(buffers: readonly GPUBuffer[]): void {
-		this.#buffers.push(...buffers);
 	}
 
 	release(): void {

@@ -43,41 +43,43 @@ export function boxRuns(arrangement: Arrangement, sizes: readonly [number, numbe
 
 export const reversed = (moves: readonly Move[]): Move[] => moves.map(({ from, to, bytes }) => ({ from: to, to: from, bytes }));
 
-/** Records moves; the buffers returned are in use until the encoder's commands are submitted. */
-export async function encodeMoves(
+/** Records the copies of one list of moves; synchronous, so that an error scope can stand around it. */
+export type Mover = (encoder: GPUCommandEncoder, source: GPUBuffer, target: GPUBuffer) => void;
+
+/** @param take acquires a buffer that stays taken until the encoder's commands are submitted */
+export async function prepareMoves(
 	session: DeviceSession,
-	encoder: GPUCommandEncoder,
-	source: GPUBuffer,
-	target: GPUBuffer,
 	moves: readonly Move[],
-): Promise<GPUBuffer[]> {
-	const aligned = moves.every(({ from, to, bytes }) => from % 4 === 0 && to % 4 === 0 && bytes % 4 === 0);
-	if (aligned) {
-		for (const { from, to, bytes } of moves) encoder.copyBufferToBuffer(source, from, target, to, bytes);
-		return [];
+	take: (bytes: number, usage: number) => Promise<GPUBuffer>,
+): Promise<Mover> {
+	if (moves.every(({ from, to, bytes }) => from % 4 === 0 && to % 4 === 0 && bytes % 4 === 0)) {
+		return (encoder, source, target) => {
+			for (const { from, to, bytes } of moves) encoder.copyBufferToBuffer(source, from, target, to, bytes);
+		};
 	}
 	const { device } = session;
 	const { minStorageBufferOffsetAlignment: step, minUniformBufferOffsetAlignment, maxComputeWorkgroupsPerDimension } = device.limits;
 	const slot = roundUp(16, minUniformBufferOffsetAlignment);
 	const { pipeline, layout } = await session.pipelines.get({ shader: 'move', overrides: { WORKGROUP }, constants: {} });
-	const uniforms = await session.buffers.acquire(slot * moves.length, USAGE.UNIFORM | USAGE.COPY_DST);
-	const words = new Uint32Array((slot / 4) * moves.length);
-	const pass = encoder.beginComputePass({ label: 'move' });
-	pass.setPipeline(pipeline);
-	for (const [k, { from, to, bytes }] of moves.entries()) {
-		const bind = (buffer: GPUBuffer, at: number) => {
-			const offset = at - (at % step);
-			return { buffer, offset, size: Math.min(buffer.size - (buffer.size % 4), roundUp(at + bytes, 4)) - offset };
-		};
-		const [read, write] = [bind(source, from), bind(target, to)];
-		const params = { source_byte: from - read.offset, target_byte: to - write.offset, bytes, source_words: read.size / 4 };
-		words.set(uniformWords('move', params), (slot / 4) * k);
-		const resources = { params: { buffer: uniforms, offset: slot * k, size: 16 }, source: read, moved: write };
-		pass.setBindGroup(0, device.createBindGroup({ layout, entries: bindGroupEntries('move', resources) }));
-		const threads = Math.ceil((params.target_byte + bytes) / 4) - Math.floor(params.target_byte / 4);
-		pass.dispatchWorkgroups(...workgroups(threads, maxComputeWorkgroupsPerDimension));
-	}
-	pass.end();
-	device.queue.writeBuffer(uniforms, 0, words);
-	return [uniforms];
+	const uniforms = await take(slot * moves.length, USAGE.UNIFORM | USAGE.COPY_DST);
+	return (encoder, source, target) => {
+		const words = new Uint32Array((slot / 4) * moves.length);
+		const pass = encoder.beginComputePass({ label: 'move' });
+		pass.setPipeline(pipeline);
+		for (const [k, { from, to, bytes }] of moves.entries()) {
+			const bind = (buffer: GPUBuffer, at: number) => {
+				const offset = at - (at % step);
+				return { buffer, offset, size: Math.min(buffer.size - (buffer.size % 4), roundUp(at + bytes, 4)) - offset };
+			};
+			const [read, write] = [bind(source, from), bind(target, to)];
+			const params = { source_byte: from - read.offset, target_byte: to - write.offset, bytes, source_words: read.size / 4 };
+			words.set(uniformWords('move', params), (slot / 4) * k);
+			const resources = { params: { buffer: uniforms, offset: slot * k, size: 16 }, source: read, moved: write };
+			pass.setBindGroup(0, device.createBindGroup({ layout, entries: bindGroupEntries('move', resources) }));
+			const threads = Math.ceil((params.target_byte + bytes) / 4) - Math.floor(params.target_byte / 4);
+			pass.dispatchWorkgroups(...workgroups(threads, maxComputeWorkgroupsPerDimension));
+		}
+		pass.end();
+		device.queue.writeBuffer(uniforms, 0, words);
+	};
 }
