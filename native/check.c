@@ -114,6 +114,7 @@ conv_status conv_check_views(const conv_problem *p, const conv_buffers *b, const
 		REQUIRE((uintptr_t)b->image % (uintptr_t)conv_dtype_bytes(p->image_dtype) == 0, "the image is not aligned");
 	}
 	if (!any_out) return CONV_OK;
+	for (int k = 0; k < 4; k++) REQUIRE(out_sizes[k] < 2 || b->out_strides[k] != 0, "the result overlaps itself");
 	REQUIRE(out_low >= 0 && out_high <= b->out_bytes && b->out, "the result does not fit its buffer");
 	REQUIRE((uintptr_t)b->out % (uintptr_t)conv_dtype_bytes(p->out_dtype) == 0, "the result is not aligned");
 	if (!any_image) return CONV_OK;

@@ -95,6 +95,7 @@ void conv_reference_tile(const conv_exec *e, const conv_tile *tile);
 /* The vector body. `arena` has e->arena_bytes, prepared by conv_prepare_arena. */
 void conv_vector_tile(const conv_exec *e, const conv_tile *tile, void *arena);
 void conv_prepare_arena(const conv_exec *e, void *arena);
+/* -1: more than any memory. */
 int64_t conv_arena_bytes(const conv_exec *e);
 
 

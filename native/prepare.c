@@ -29,6 +29,8 @@ static int copy_problem(conv_exec *e, const conv_problem *from) {
 	conv_problem *p = &e->p;
 	const int64_t channels = from->sizes[1] * from->kernels;
 	*p = *from;
+	if (p->out_h <= 1) p->stride_y = 1; /* nothing to step to: a huge stride would make as many classes */
+	if (p->out_w <= 1) p->stride_x = 1;
 	p->windows = keep_copy(e, from->windows, from->kernels, sizeof(conv_window));
 	p->taps = keep_copy(e, from->taps, from->tap_count, 8);
 	p->scale = keep_copy(e, from->scale, channels, 8);
@@ -194,17 +196,22 @@ conv_status conv_prepare(const char *isa, const conv_problem *problem, conv_exec
 	e->fused = strcmp(isa, "base") != 0 && !scalar_base;
 	e->bytes = conv_accumulator_bytes(e->accumulator);
 	e->lanes = found ? found->vector_bytes / e->bytes : 1;
-	if (!copy_problem(e, problem) || !plan_stores(e) || (found && !plan_windows(e))) {
+	const int empty = problem->out_h == 0 || problem->out_w == 0; /* sizes of windows were not checked then, nor needed */
+	if (!copy_problem(e, problem) || !plan_stores(e) || (found && !empty && !plan_windows(e))) {
 		destroy(e);
 		return CONV_NO_MEMORY;
 	}
-	note_holes(e);
-	if (found) {
+	if (!empty) note_holes(e);
+	if (found && !empty) {
 		const int64_t kind = conv_is_float(problem->image_dtype)      ? CONV_TAPS_F64
 		                     : conv_is_unsigned(problem->image_dtype) ? CONV_TAPS_U64
 		                                                              : CONV_TAPS_I64;
 		put_number(e, &e->constant, kind, problem->value);
 		e->arena_bytes = conv_arena_bytes(e);
+		if (e->arena_bytes < 0) {
+			destroy(e);
+			return CONV_NO_MEMORY;
+		}
 	}
 	*exec = e;
 	return CONV_OK;

@@ -45,6 +45,12 @@ static sizes arena_sizes(const conv_exec *e) {
 }
 
 int64_t conv_arena_bytes(const conv_exec *e) {
+	for (int64_t m = 0; m < e->p.kernels; m++) {
+		const conv_kernel_plan *plan = &e->plans[m];
+		const __int128 most = (__int128)1 << 45;
+		if ((__int128)plan->ring * widest(e) * e->bytes > most || (__int128)plan->phase_count * plan->phase_length * e->bytes > most)
+			return -1;
+	}
 	const sizes s = arena_sizes(e);
 	return s.ring + 2 * s.packed + s.line;
 }
