@@ -72,7 +72,7 @@ export interface PixelTerms {
 /**
  * Largest distance between a backend's scale·sum + bias and the exact value, before it is stored:
  *
- *     γ(n)·|s|·A  +  γ(4)·(|s|·A + |b|)  +  flushed subnormals: |s|·tiny·(Σ|w| + Σ|x| + count)
+ *     γ(n)·|s|·A  +  γ(4)·(|s|·A + |b|)  +  flushed subnormals: tiny·(|s|·(Σ|w| + Σ|x| + count) + 2)
  *
  * with A = Σ|tap·pixel|. The first γ is absent for exact integer sums, the second where scale is 1 and bias 0.
  */
@@ -80,13 +80,14 @@ export function pixelBound(model: ErrorModel, terms: PixelTerms): number {
 	const scaled = Math.abs(terms.scale) * terms.magnitude;
 	const sum = model.unit === 0 ? 0 : gamma(model.depth, model.unit) * scaled;
 	const epilogue = model.epilogueUnit === 0 ? 0 : gamma(EPILOGUE_DEPTH, model.epilogueUnit) * (scaled + sum + Math.abs(terms.bias));
-	const flushed = model.tiny === 0 ? 0 : Math.abs(terms.scale) * model.tiny * (terms.taps + terms.pixels + terms.count);
+	const epilogueFlushes = model.epilogueUnit === 0 ? 0 : 2; // the product and the addition
+	const flushed = model.tiny * (Math.abs(terms.scale) * (terms.taps + terms.pixels + terms.count) + epilogueFlushes);
 	return sum + epilogue + flushed;
 }
 
 /** True where intermediate results of this pixel may overflow the sum's type although every pixel is finite. */
 export const mayOverflow = (model: ErrorModel, terms: PixelTerms): boolean =>
-	(Math.abs(terms.scale) * terms.magnitude + Math.abs(terms.bias)) * (1 + gamma(model.depth + EPILOGUE_DEPTH, model.unit)) >= model.max;
+	(Math.max(1, Math.abs(terms.scale)) * terms.magnitude + Math.abs(terms.bias)) * (1 + gamma(model.depth + EPILOGUE_DEPTH, model.unit)) >= model.max;
 
 // ── stores ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -17,7 +17,7 @@ const AT_A_TIME = 8;
 describe.each([
 	{ robustness: true, limits: undefined },
 	{ robustness: false, limits: undefined },
-	{ robustness: true, limits: { piece: 1024, blocked: 1 } },
+	{ robustness: true, limits: { piece: 8192, blocked: 1 } },
 	{ robustness: false, limits: { blocked: 1 } },
 ])('webgpu against the oracle, robustness $robustness, limits $limits', ({ robustness, limits }) => {
 	let gpu: WebGpu;

@@ -3,6 +3,7 @@ import type { RunOutcome } from '../../src/backend/backend.ts';
 import type { ErrorModel } from '../../src/core/bounds.ts';
 import { DTYPES, type Dtype, reader, storeReal, type TypedArray } from '../../src/core/dtype.ts';
 import { fromCanonical, type PlaneView, rowMajorStrides, toCanonical } from '../../src/core/ndarray.ts';
+import { hasHoles } from '../../src/core/nonfinite.ts';
 import { Oracle, type OraclePixel } from '../../src/core/oracle.ts';
 import { describe, type Problem } from '../../src/core/problem.ts';
 import { compare } from '../../src/core/verify.ts';
@@ -26,7 +27,9 @@ const fits = (problem: Problem, value: number): boolean =>
 /** Under 'throw': whether a pixel must, or may, be the one that does not fit. */
 function overflows(problem: Problem, model: ErrorModel, pixel: OraclePixel, channel: number): { must: boolean; may: boolean } {
 	const undefinedHere = pixel.stored === undefined;
-	if (typeof pixel.value === 'bigint' || !pixel.finite) return { must: undefinedHere, may: undefinedHere };
+	if (typeof pixel.value === 'bigint') return { must: undefinedHere, may: undefinedHere };
+	// a NaN fits (it becomes 0), an infinity does not, and a hole of a dilated kernel makes a NaN of anything
+	if (!pixel.finite) return hasHoles(problem) ? { must: false, may: true } : { must: undefinedHere, may: undefinedHere };
 	const { bound } = compare(problem, model, pixel, DTYPES[problem.output.dtype].big ? 0n : 0, channel);
 	const ends = [fits(problem, pixel.value - bound), fits(problem, pixel.value + bound)];
 	return { must: undefinedHere && !ends[0] && !ends[1], may: undefinedHere || !ends[0] || !ends[1] };
