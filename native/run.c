@@ -93,6 +93,8 @@ static int64_t scan_items(const conv_exec *e) { return e->p.sizes[0] * e->p.size
 
 static conv_status run_tiles(conv_exec *e, const conv_buffers *b, int64_t *overflow_at, const char **why) {
 	const grid g = make_grid(e, b);
+	*overflow_at = -1;
+	if (g.items == 0) return CONV_OK;
 	void *arena = atomic_exchange(&e->spare, NULL);
 	if (arena == NULL) arena = new_arena(e);
 	if (arena == NULL && e->isa != NULL) {
@@ -135,6 +137,7 @@ struct conv_run {
 static void tiles_work(conv_task *task, int slot) {
 	conv_run *run = (conv_run *)task;
 	(void)slot;
+	if (task->items == 0) return; /* nothing was planned either */
 	void *arena = new_arena(run->working);
 	if (arena == NULL && run->working->isa != NULL) {
 		atomic_store(&run->no_memory, 1);
