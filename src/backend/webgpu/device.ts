@@ -142,10 +142,16 @@ export async function openSession(options: DeviceOptions): Promise<DeviceSession
 	}
 	const gpu = await findGpu(options);
 	// a fresh adapter each time: one adapter gives one device
-	const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
+	let adapter: GPUAdapter | null = null;
+	let received = 'none';
+	try {
+		adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
+	} catch (cause) {
+		received = (cause as Error).message.replace(/\s+/g, ' ').trim(); // Dawn throws where no adapter bears the name
+	}
 	if (adapter === null) {
 		const next = "Install a driver (Vulkan on Linux: apt install mesa-vulkan-drivers libvulkan1), or use backend: 'native'.";
-		throw unavailable(options.adapter === undefined ? 'a GPU adapter' : `an adapter named like "${options.adapter}"`, 'none', next);
+		throw unavailable(options.adapter === undefined ? 'a GPU adapter' : `an adapter named like "${options.adapter}"`, received, next);
 	}
 	const requiredLimits = Object.fromEntries(REQUESTED_LIMITS.map((name) => [name, adapter.limits[name]]));
 	try {
