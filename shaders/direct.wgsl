@@ -45,7 +45,7 @@ const NAN = 0x7fc00000u;
 
 struct Params {
 	count: u32, // output elements of the piece
-	row_length: u32, // elements of one memory row: its width, times the channels where they are interleaved
+	width: u32, // pixels of an output row
 	rows: u32, // rows of an output plane
 	channels: u32, // result channels of the piece
 	interleaved: u32, // 1: channels lie side by side
@@ -96,27 +96,64 @@ struct Site {
 	taps: u32,
 }
 
-fn site(element: u32) -> Site {
-	let line = element / params.row_length;
-	let within = element % params.row_length;
-	let plane = line / params.rows;
-	let y = line % params.rows;
-	var batch = plane / params.channels;
-	var x = within;
-	var k = plane % params.channels;
+// An element's coordinates in the piece.
+struct Place {
+	batch: u32,
+	y: u32,
+	x: u32,
+	k: u32, // channel
+}
+
+fn place(element: u32) -> Place {
 	if (params.interleaved != 0u) {
-		batch = plane;
-		x = within / params.channels;
-		k = within % params.channels;
+		let pixel_index = element / params.channels;
+		let line = pixel_index / params.width;
+		let batch = line / params.rows;
+		return Place(batch, line - batch * params.rows, pixel_index - line * params.width, element - pixel_index * params.channels);
 	}
+	let line = element / params.width;
+	let plane = line / params.rows;
+	let batch = plane / params.channels;
+	return Place(batch, line - plane * params.rows, element - line * params.width, plane - batch * params.channels);
+}
+
+// The place of the next element in memory; no division, which many devices emulate.
+fn next(p: Place) -> Place {
+	var q = p;
+	if (params.interleaved != 0u) {
+		q.k += 1u;
+		if (q.k < params.channels) { return q; }
+		q.k = 0u;
+	}
+	q.x += 1u;
+	if (q.x < params.width) { return q; }
+	q.x = 0u;
+	q.y += 1u;
+	if (q.y < params.rows) { return q; }
+	q.y = 0u;
+	if (params.interleaved == 0u) {
+		q.k += 1u;
+		if (q.k < params.channels) { return q; }
+		q.k = 0u;
+	}
+	q.batch += 1u;
+	return q;
+}
+
+fn site(p: Place) -> Site {
 	var s: Site;
-	s.channel = params.first_channel + k;
-	let window = 5u * (s.channel % params.kernels);
-	s.base = batch * params.batch_stride + (s.channel / params.kernels - params.first_plane) * params.channel_stride;
+	s.channel = params.first_channel + p.k;
+	var plane = s.channel;
+	var window = 0u;
+	if (params.kernels > 1u) {
+		plane = s.channel / params.kernels;
+		window = 5u * (s.channel - plane * params.kernels);
+	}
+	s.base = p.batch * params.batch_stride + (plane - params.first_plane) * params.channel_stride;
 	s.rows = kernel[window];
 	s.cols = kernel[window + 1u];
-	s.row = y * params.stride_y + kernel[window + 2u];
-	s.col = x * params.stride_x + kernel[window + 3u];
+	s.row = p.y * params.stride_y + kernel[window + 2u];
+	s.col = p.x * params.stride_x + kernel[window + 3u];
 	s.taps = kernel[window + 4u];
 	return s;
 }
@@ -610,9 +647,8 @@ fn widen_to_double(bits: u32) -> vec2u {
 // ── the thread's 4 elements ─────────────────────────────────────────────────────────────────────────────────────────────
 
 // Writes the words of the elements from `first` on; words wholly past the end are left alone.
-fn write(first: u32, stored: array<vec2u, 4>) {
+fn write(first: u32, count: u32, stored: array<vec2u, 4>) {
 	let group = first >> 2u;
-	let count = min(params.count - first, 4u);
 	if (size_of(OUT) == 0u) {
 		let m = 0xffu;
 		result[group] = (stored[0].x & m) | ((stored[1].x & m) << 8u) | ((stored[2].x & m) << 16u) | (stored[3].x << 24u);
@@ -635,26 +671,31 @@ fn write(first: u32, stored: array<vec2u, 4>) {
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
 	let first = 4u * (id.y * groups.x * WORKGROUP + id.x);
 	if (first >= params.count) { return; }
-	let last = params.count - 1u; // elements past the end repeat the last one: the same result twice, and the same overflow
+	let count = min(params.count - first, 4u);
+	let lead_place = place(first);
 	var together = false;
 	var floats = FloatSums(vec4f(), vec4u());
 	var integers = vec4u();
 	if (BLOCKED && LIMBS == 1u) {
-		let lead = site(first);
+		let lead = site(lead_place);
 		var start = vec4u();
-		together = true;
-		for (var e = 0u; e < 4u; e += 1u) {
-			let s = site(min(first + e, last));
-			together = together && s.taps == lead.taps && inside(s);
+		var at = lead_place;
+		together = count == 4u;
+		for (var e = 0u; together && e < 4u; e += 1u) {
+			let s = site(at);
+			together = s.taps == lead.taps && inside(s);
 			start[e] = address(s);
+			at = next(at);
 		}
 		if (together && FLOAT_SUM) { floats = float_sums(lead, start); }
 		if (together && !FLOAT_SUM) { integers = word_sums(lead, start); }
 	}
 	var stored: array<vec2u, 4>;
-	for (var e = 0u; e < 4u; e += 1u) {
-		let element = min(first + e, last);
-		let s = site(element);
+	var at = lead_place;
+	for (var e = 0u; e < count; e += 1u) {
+		let element = first + e;
+		let s = site(at);
+		at = next(at);
 		if (FLOAT_SUM) {
 			var sum = FloatSum(floats.value[e], floats.peak[e]);
 			if (!together) { sum = float_sum(s); }
@@ -668,5 +709,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 			stored[e] = store_integer_sum(sum, s.channel, element);
 		}
 	}
-	write(first, stored);
+	write(first, count, stored);
 }

@@ -44,11 +44,21 @@ function probe(environment: NodeJS.ProcessEnv): TestAdapter | undefined {
 	return { kind: found.isFallbackAdapter ? 'software' : 'gpu', name };
 }
 
+/** Folder and version of the package that a file belongs to. */
+function packageOf(file: string, wanted: string): { root: string; version: string } {
+	const root = dirname(file);
+	if (root === file) throw new Error(`${wanted} not found above ${file}`);
+	const manifest = join(root, 'package.json');
+	if (existsSync(manifest)) {
+		const { name, version } = JSON.parse(readFileSync(manifest, 'utf8')) as { name?: string; version: string };
+		if (name === wanted) return { root, version };
+	}
+	return packageOf(root, wanted);
+}
+
 /** The environment that leads the Vulkan loader to SwiftShader; unpacked once a machine and version. */
 function swiftShader(): NodeJS.ProcessEnv {
-	const main = createRequire(import.meta.url).resolve('@sparticuz/chromium');
-	const root = main.slice(0, main.lastIndexOf('@sparticuz') + '@sparticuz/chromium'.length);
-	const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+	const { root, version } = packageOf(createRequire(import.meta.url).resolve('@sparticuz/chromium'), '@sparticuz/chromium');
 	const folder = join(tmpdir(), `faltung-swiftshader-${version}-${process.getuid?.() ?? 0}`);
 	if (!existsSync(folder)) {
 		const unpacking = `${folder}.${process.pid}`;
@@ -85,6 +95,3 @@ export function provideAdapter(): TestAdapter {
 		'No WebGPU adapter: neither a GPU, nor lavapipe (apt install mesa-vulkan-drivers libvulkan1), nor SwiftShader computes here.',
 	);
 }
-
-/** Where this file's project lies, for scripts that start children. */
-export const PROJECT = dirname(dirname(dirname(new URL(import.meta.url).pathname)));

@@ -164,7 +164,7 @@ export function pieceUniforms(
 	const dilated = problem.dilation[0] > 1 || problem.dilation[1] > 1;
 	return uniformWords('direct', {
 		count: n * k * h * w,
-		row_length: interleaved ? w * k : w,
+		width: w,
 		rows: h,
 		channels: k,
 		interleaved: interleaved ? 1 : 0,

@@ -53,17 +53,20 @@ export class DirectExecutable implements Executable {
 	readonly #problem: Problem;
 	readonly #holder: SessionHolder;
 	readonly #limits: TileLimits;
+	readonly #residentLimits: TileLimits;
 	readonly #interleaved: boolean;
 	readonly #kernel: ReturnType<typeof kernelWords>;
 	/** The kernel table on each device that was used; a lost device's goes with it. */
 	readonly #kernelBuffers = new Map<DeviceSession, Promise<GPUBuffer>>();
 	#disposed = false;
 
-	constructor(problem: Problem, plan: Plan, holder: SessionHolder, limits: TileLimits) {
+	/** @param limits for pieces that pass through staging memory, and for those that stay on the device */
+	constructor(problem: Problem, plan: Plan, holder: SessionHolder, limits: { host: TileLimits; resident: TileLimits }) {
 		this.plan = plan;
 		this.#problem = problem;
 		this.#holder = holder;
-		this.#limits = limits;
+		this.#limits = limits.host;
+		this.#residentLimits = limits.resident;
 		this.#interleaved = arrangementOf(problem.output.layout) === 'interleaved';
 		this.#kernel = kernelWords(problem);
 	}
@@ -85,7 +88,7 @@ export class DirectExecutable implements Executable {
 		const tally: Tally = { upload: 0, readback: 0, overflowAt: Infinity };
 		if (product(this.#problem.output.sizes) > 0) {
 			const session = await this.#holder.current();
-			await this.#withMemory((limits) =>
+			await this.#withMemory(this.#limits, (limits) =>
 				this.#eachPiece(session, limits, signal, (piece) => this.#hostPiece(session, piece, image, out, tally)),
 			);
 		}
@@ -114,10 +117,10 @@ export class DirectExecutable implements Executable {
 		const tally: Tally = { upload: 0, readback: 0, overflowAt: Infinity };
 		let result: GPUBuffer | undefined;
 		try {
-			result = await this.#withMemory(() => session.buffers.create(bytes, DEVICE));
+			result = await session.buffers.create(bytes, DEVICE);
 			const target = result;
 			if (product(sizes) > 0) {
-				await this.#withMemory((limits) =>
+				await this.#withMemory(this.#residentLimits, (limits) =>
 					this.#eachPiece(session, limits, signal, (piece) => this.#residentPiece(session, piece, x.buffer, target, tally)),
 				);
 			}
@@ -144,8 +147,8 @@ export class DirectExecutable implements Executable {
 	// ── pieces ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 	/** Tries again with pieces of half the size while device memory runs out. */
-	async #withMemory<T>(work: (limits: TileLimits) => Promise<T>): Promise<T> {
-		let limits = this.#limits;
+	async #withMemory<T>(most: TileLimits, work: (limits: TileLimits) => Promise<T>): Promise<T> {
+		let limits = most;
 		for (;;) {
 			try {
 				return await work(limits);

@@ -79,10 +79,13 @@ export class WebGpu implements Backend {
 	readonly capabilities: Capabilities;
 	readonly #holder: SessionHolder;
 	readonly #limits: TileLimits;
+	/** Nothing passes through staging memory: pieces may be as large as a binding. */
+	readonly #residentLimits: TileLimits;
 
 	constructor(session: DeviceSession, options: WebGpuOptions) {
 		this.#holder = new SessionHolder(session, options);
 		this.#limits = tileLimits(session, options.limits);
+		this.#residentLimits = { ...this.#limits, piece: options.limits?.piece ?? this.#limits.binding };
 		this.capabilities = capabilitiesOf(session);
 	}
 
@@ -102,7 +105,7 @@ export class WebGpu implements Backend {
 	}
 
 	async prepare(problem: Problem, plan: Plan): Promise<DirectExecutable> {
-		const executable = new DirectExecutable(problem, plan, this.#holder, this.#limits);
+		const executable = new DirectExecutable(problem, plan, this.#holder, { host: this.#limits, resident: this.#residentLimits });
 		await executable.warm();
 		return executable;
 	}
