@@ -236,7 +236,7 @@ static napi_value number_of(napi_env env, double x) {
 	return number;
 }
 
-/* probeCopy(isa, bytes, threads): best GB/s of copying that many bytes from one buffer to another, 5 times. */
+/* probeCopy(isa, bytes, threads): GB/s of copying that many bytes from one buffer to another, once. */
 static napi_value probe_copy(napi_env env, napi_callback_info info) {
 	napi_value args[3];
 	size_t count = 3, length;
@@ -254,14 +254,14 @@ static napi_value probe_copy(napi_env env, napi_callback_info info) {
 	if (to && from) {
 		memset(to, 1, (size_t)bytes);
 		memset(from, 2, (size_t)bytes);
-		seconds = conv_probe_copy(isa, to, from, bytes, threads, 5);
+		seconds = conv_probe_copy(isa, to, from, bytes, threads, 1);
 	}
 	free(to);
 	free(from);
 	return seconds > 0 ? number_of(env, (double)bytes / seconds / 1e9) : addon_throw(env, "LIMIT_EXCEEDED", "The copy could not be run.");
 }
 
-/* probeMultiplyAdd(isa, threads): best float32 GFLOP/s of multiply-adds out of registers, 5 times about 2 ms. */
+/* probeMultiplyAdd(isa, threads): float32 GFLOP/s of multiply-adds out of registers, for about 2 ms. */
 static napi_value probe_multiply_add(napi_env env, napi_callback_info info) {
 	napi_value args[2];
 	size_t count = 2, length;
@@ -272,7 +272,7 @@ static napi_value probe_multiply_add(napi_env env, napi_callback_info info) {
 	if (napi_get_value_string_utf8(env, args[0], isa, sizeof isa, &length) != napi_ok)
 		return addon_throw(env, "INVALID_ARGUMENT", "Expected a string for the instruction set.");
 	if (!read_threads(env, args[1], &threads)) return NULL;
-	const double seconds = conv_probe_multiply_add(isa, 1000000, threads, 5, &flops);
+	const double seconds = conv_probe_multiply_add(isa, 1000000, threads, 1, &flops);
 	return seconds > 0 ? number_of(env, flops / seconds / 1e9) : addon_throw(env, "LIMIT_EXCEEDED", "The probe could not be run.");
 }
 

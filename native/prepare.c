@@ -102,7 +102,7 @@ static int plan_columns(conv_exec *e, conv_kernel_plan *plan, const conv_window 
 		for (int64_t k = count++; k > at; k--) phases[k] = phases[k - 1];
 		phases[at] = phase;
 	}
-	const int64_t wide = (p->tile_w < p->out_w ? p->tile_w : p->out_w) + 5 * e->lanes;
+	const int64_t wide = (p->tile_w < p->out_w ? p->tile_w : p->out_w) + e->isa->vector_bytes + 5 * e->lanes;
 	plan->reach = (w->cols - 1) * p->dilation_x / p->stride_x;
 	plan->phases = phases;
 	plan->phase_count = count;

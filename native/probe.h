@@ -6,7 +6,6 @@ static void NAME(copy)(void *to, const void *from, int64_t bytes) {
 	NAME(probe_vector) *t = to;
 	const NAME(probe_vector) *f = from;
 	for (int64_t i = 0; i < bytes / VECTOR_BYTES; i++) STREAM(t + i, f[i]);
-	STREAM_END();
 }
 
 static double NAME(multiply_add)(int64_t steps, double *flops) {

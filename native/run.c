@@ -24,7 +24,7 @@ static grid make_grid(const conv_exec *e, const conv_buffers *b) {
 	if (e->isa && p->out_w > p->tile_w) {
 		const int64_t vector = e->isa->vector_bytes, element = conv_dtype_bytes(p->out_dtype);
 		const int64_t off = (int64_t)(((uintptr_t)b->out + (uintptr_t)(b->out_offset * element)) % (uintptr_t)vector);
-		if (off) g.shift = (vector - off) / element % e->lanes;
+		if (off) g.shift = (vector - off) / element;
 	}
 	g.rows = ceil_div(p->out_h, p->tile_h);
 	g.columns = p->out_w > p->tile_w + g.shift ? ceil_div(p->out_w - g.shift, p->tile_w) : 1;

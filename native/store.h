@@ -31,21 +31,22 @@ static inline float NAME(same)(float x) { return x; }
 	for (int64_t i = 0; i < count; i++) {                        \
 		W v = (W)s[i];                                           \
 		EPILOGUE;                                                \
-		v = v == v ? v : 0; /* NaN */                            \
-		v = v < (LOW) ? (LOW) : v;                               \
-		v = v > (HIGH) ? (HIGH) : v;                             \
+		/* NaN takes the lower bound below, which must become 0 */ \
+		const int32_t ok = (LOW) == 0 ? -1 : -(int32_t)(v == v);  \
+		v = v > (W)(LOW) ? v : (W)(LOW);                         \
+		v = v < (W)(HIGH) ? v : (W)(HIGH);                       \
 		STEP;                                                    \
 	}
 
-#define STEP_NEAREST(OUT, MAGIC) t[i] = (OUT)(int32_t)((v + (MAGIC)) - (MAGIC))
-#define STEP_TRUNCATE(OUT) t[i] = (OUT)(int32_t)v
+#define STEP_NEAREST(OUT, MAGIC) t[i] = (OUT)(ok & (int32_t)((v + (MAGIC)) - (MAGIC)))
+#define STEP_TRUNCATE(OUT) t[i] = (OUT)(ok & (int32_t)v)
 #define STEP_FLOOR(OUT, W) \
 	const int32_t k = (int32_t)v; \
-	t[i] = (OUT)(k - (v < (W)k))
+	t[i] = (OUT)(ok & (k - (v < (W)k)))
 #define STEP_AWAY(OUT, W) \
 	const int32_t k = (int32_t)v; \
 	const W d = v - (W)k; \
-	t[i] = (OUT)(k + (d >= (W)0.5) - (d <= (W)-0.5))
+	t[i] = (OUT)(ok & (k + (d >= (W)0.5) - (d <= (W)-0.5)))
 
 #define SATURATE(T, acc, W, OUT, dtype, LOW, HIGH, MAGIC, tag)                                                           \
 	static void NAME(store_##acc##_##dtype##_##tag)(void *to, const void *sums, int64_t count, const conv_store *how) {  \
@@ -125,15 +126,17 @@ WRAP(double, f64, int64_t, uint32_t, u32)
 WRAP(double, f64, int64_t, uint64_t, u64)
 
 /* Floats into floats. Exact integer sums with a scale are scaled in double, float sums in their own type. */
+/* A product of 0 and a negative number is -0 in floats, but an exact sum of 0 has no sign: adding 0 drops it, adding -0 does not. */
 #define FLOATS(T, acc, W, OUT, dtype, CONVERT, tag)                                                                             \
 	static void NAME(store_##acc##_##dtype##_##tag)(void *to, const void *sums, int64_t count, const conv_store *how) {        \
 		OUT *restrict t = to;                                                                                                   \
 		const T *restrict s = sums;                                                                                             \
 		const W scale = (W)how->scale, bias = (W)how->bias;                                                                     \
+		const T zero = how->exact ? (T)0.0 : (T)-0.0;                                                                           \
 		if (how->plain)                                                                                                         \
-			for (int64_t i = 0; i < count; i++) t[i] = CONVERT(s[i]);                                                           \
+			for (int64_t i = 0; i < count; i++) t[i] = CONVERT(s[i] + zero);                                                    \
 		else                                                                                                                    \
-			for (int64_t i = 0; i < count; i++) t[i] = CONVERT(scale * (W)s[i] + bias);                                         \
+			for (int64_t i = 0; i < count; i++) t[i] = CONVERT(scale * (W)(s[i] + zero) + bias);                                \
 	}
 FLOATS(float, f32, float, float, f32, AS_FLOAT, float)
 FLOATS(float, f32, float, double, f64, AS_DOUBLE, float)

@@ -26,8 +26,10 @@ typedef struct arena {
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
-/* A tile may be one vector wider than tile_w (the first one, see conv_tiles_x) and has three segments, each rounded up. */
-static int64_t widest(const conv_exec *e) { return round_up(e->p.tile_w < e->p.out_w ? e->p.tile_w : e->p.out_w, e->lanes) + 4 * e->lanes; }
+/* The first tile of a row is wider than tile_w by less than vector_bytes (run.c, grid.shift); each segment is rounded up. */
+static int64_t widest(const conv_exec *e) {
+	return round_up(e->p.tile_w < e->p.out_w ? e->p.tile_w : e->p.out_w, e->lanes) + e->isa->vector_bytes + 4 * e->lanes;
+}
 
 typedef struct sizes {
 	int64_t ring, packed, line;
@@ -161,6 +163,13 @@ static void store_row(const conv_exec *e, const conv_tile *t, const segment *seg
 	const conv_store *how = &e->stores[channel];
 	const conv_store_fn fn = e->store_fns[channel];
 	char *to = conv_out_pixel(e, t, y, seg->x0);
+	if (fn != NULL && stride == 1 && seg->stream) {
+		const int64_t whole = count * element / e->isa->vector_bytes * e->isa->vector_bytes;
+		fn(line, sums, count, how);
+		e->isa->copy(to, line, whole);
+		memcpy(to + whole, line + whole, (size_t)(count * element - whole));
+		return;
+	}
 	if (fn != NULL) {
 		fn(stride == 1 ? to : line, sums, count, how);
 		if (stride != 1) scatter(to, line, stride, count, element);
@@ -177,31 +186,37 @@ static int is_straight(const conv_exec *e, const conv_tile *t) {
 	const conv_store *how = &e->stores[t->c * e->p.kernels + t->m];
 	const int same = (e->accumulator == CONV_ACC_F32 && e->p.out_dtype == CONV_F32) ||
 	                 (e->accumulator == CONV_ACC_F64 && e->p.out_dtype == CONV_F64);
-	return same && how->plain && t->buffers->out_strides[3] == 1;
+	return same && how->plain && !how->exact && t->buffers->out_strides[3] == 1;
 }
 
 /* Non-temporal stores save the read of a line that is about to be overwritten; they pay where the result leaves the caches. */
 #define STREAM_FROM_BYTES (8 << 20)
 
 static int may_stream(const conv_exec *e, const conv_tile *t, const char *at) {
-	const int64_t vector = e->isa->vector_bytes, rows = t->buffers->out_strides[2] * e->bytes;
+	const int64_t vector = e->isa->vector_bytes, rows = t->buffers->out_strides[2] * conv_dtype_bytes(e->p.out_dtype);
 	return (uintptr_t)at % (uintptr_t)vector == 0 && rows % vector == 0 && t->buffers->out_bytes >= STREAM_FROM_BYTES;
 }
 
-/* A narrow tile is packed whole: three calls of the kernel per row cost more than the copy. */
-#define PACK_BELOW 192
+/*
+ * A narrow tile is packed whole: three calls of the kernel per row cost more than the copy (256 x 256 float32, K = 3: 40 us in
+ * three segments, 20 us packed). With no edge, or only one, fewer columns pay.
+ */
+#define PACK_BELOW 640
+#define PACK_INNER_BELOW 192
 
 static int split(const conv_exec *e, const conv_tile *t, const conv_window *w, segment out[3]) {
 	const conv_problem *p = &e->p;
 	const int in_place = ((e->accumulator == CONV_ACC_F32 && p->image_dtype == CONV_F32) ||
 	                      (e->accumulator == CONV_ACC_F64 && p->image_dtype == CONV_F64)) &&
-	                     p->stride_x == 1 && t->buffers->image_strides[3] == 1 && t->x1 - t->x0 >= PACK_BELOW;
+	                     p->stride_x == 1 && t->buffers->image_strides[3] == 1;
 	const int straight = is_straight(e, t);
 	int64_t left = t->x1, right = t->x1; /* the middle */
 	if (in_place) {
 		left = -w->first_x > t->x0 ? -w->first_x : t->x0;
 		right = p->sizes[3] - w->first_x - (w->cols - 1) * p->dilation_x;
 		if (right > t->x1) right = t->x1;
+		const int64_t least = left > t->x0 && right < t->x1 ? PACK_BELOW : PACK_INNER_BELOW;
+		if (t->x1 - t->x0 < least) right = left;
 		if (straight && left < t->x1 && left > t->x0) { /* begin at a whole vector of the result */
 			const uintptr_t off = (uintptr_t)conv_out_pixel(e, t, t->y0, left) % (uintptr_t)e->isa->vector_bytes;
 			if (off) left += (int64_t)((uintptr_t)e->isa->vector_bytes - off) / e->bytes;
@@ -217,7 +232,7 @@ static int split(const conv_exec *e, const conv_tile *t, const conv_window *w, s
 		if (n <= 0) continue;
 		segment *s = &out[count++];
 		*s = (segment){ends[k], ends[k + 1], ring_x, round_up(n, e->lanes), k != 1, straight && n % e->lanes == 0, 0};
-		if (s->straight) s->stream = may_stream(e, t, conv_out_pixel(e, t, t->y0, s->x0));
+		s->stream = t->buffers->out_strides[3] == 1 && may_stream(e, t, conv_out_pixel(e, t, t->y0, s->x0));
 		ring_x += s->width;
 	}
 	return count;
@@ -259,7 +274,7 @@ static void add_row(const conv_exec *e, const conv_tile *t, const arena *a, cons
 			.outputs = (int)(to - from),
 			.first = class->rows[from] == 0,
 			.ahead = g == 0 ? ahead : NULL,
-			.stream = finishes && seg->stream,
+			.stream = finishes && seg->straight && seg->stream,
 		};
 		e->isa->direct[e->accumulator](&call);
 		if (finishes && !seg->straight) {
@@ -281,6 +296,11 @@ static void store_zeros(const conv_exec *e, const conv_tile *t, const arena *a) 
  * K = 7 took 23 ms on one thread, with it 16 (2 rows ahead 17, 4 rows 20; 4096 x 4096 float32, Sapphire Rapids).
  */
 #define AHEAD 1
+
+/* Fetches the row that is packed next; columns outside the image do no harm. */
+static void fetch_row(const char *row, int64_t from, int64_t count, int64_t element) {
+	for (int64_t b = 0; b < count * element; b += 64) __builtin_prefetch(row + from * element + b);
+}
 
 void conv_vector_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 	const conv_problem *p = &e->p;
@@ -315,6 +335,7 @@ void conv_vector_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 				ahead = (const char *)input + AHEAD * strides[2] * element; /* a prefetch of what does not exist does no harm */
 			}
 			if (row != NULL && seg->packed) {
+				if (strides[3] == 1) fetch_row(row + AHEAD * strides[2] * element, from, (seg->x1 - seg->x0) * p->stride_x, element);
 				pack_row(e, t, a.packed, row, from, seg->x1 - seg->x0);
 				input = a.packed;
 			}

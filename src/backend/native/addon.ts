@@ -29,7 +29,7 @@ export interface Addon {
 	/** Computes on the pool. The buffers of image and out are kept until `settled` is called. */
 	start(executable: Handle, image: TypedArray, out: TypedArray, views: BigInt64Array, threads: number, settled: Settled): Handle;
 	cancel(run: Handle): void;
-	/** GB/s of result bytes: the best of five streaming copies of `bytes` from one buffer to another. */
+	/** GB/s of result bytes: one streaming copy of `bytes` from one buffer to another. */
 	probeCopy(isa: string, bytes: number, threads: number): number;
 	/** float32 GFLOP/s of multiply-adds out of registers with all threads at once. */
 	probeMultiplyAdd(isa: string, threads: number): number;

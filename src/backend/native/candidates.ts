@@ -86,10 +86,10 @@ function cost(problem: Problem, accumulator: NativeAccumulator, isa: string): nu
 // ── tiles ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Bytes of open output rows that should stay in the first-level cache beside the input row. */
-const RING_BYTES = 24 * 1024;
+const RING_BYTES = 48 * 1024;
 const NARROWEST = 256;
-const WIDEST = 2048;
-const TALLEST = 128;
+const WIDEST = 1024;
+const TALLEST = 256;
 /** Tiles per thread that leave no thread idle for long. */
 const TILES_PER_THREAD = 4;
 
