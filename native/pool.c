@@ -1,6 +1,7 @@
 #include "pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 
@@ -47,6 +48,10 @@ static void unqueue(conv_task *task) {
 
 static void *worker(void *unused) {
 	(void)unused;
+#ifdef SCHED_BATCH
+	/* Long stretches of arithmetic: the thread with the event loop should run as soon as it wakes. Best effort. */
+	pthread_setschedparam(pthread_self(), SCHED_BATCH, &(struct sched_param){0});
+#endif
 	pthread_mutex_lock(&lock);
 	for (;;) {
 		while (pool.first == NULL && !pool.stopping) pthread_cond_wait(&more, &lock);
