@@ -49,20 +49,21 @@ const BYTES: Readonly<Record<NativeAccumulator, number>> = { f32: 4, f64: 8, i16
 // ── cost ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * Nanoseconds per tap and output on one thread. Measured with `node bench/native-limits/run.ts --calibrate` on one core of a
- * Sapphire Rapids Xeon at 3.4 GHz, gcc 12, 1024² images, K = 7; the ISAs that are not listed are taken as `base`.
+ * Nanoseconds per tap and output on one thread: the best of seven runs at K = 3 and 9 on 768² images (96² from 128 bits on), the
+ * slope between them. Sapphire Rapids Xeon at 3.4 GHz, gcc 12, Node 20, a busy machine. Instruction sets that are not listed
+ * count as `base`.
  */
 const TAP_NS: Readonly<Record<string, Readonly<Record<NativeAccumulator, number>>>> = {
-	avx512: { f32: 0.016, f64: 0.032, i16: 0.013, i64: 0.09, i128: 9, i192: 9 },
-	avx2: { f32: 0.03, f64: 0.06, i16: 0.025, i64: 0.35, i128: 9, i192: 9 },
-	base: { f32: 0.11, f64: 0.22, i16: 0.06, i64: 0.7, i128: 9, i192: 9 },
+	avx512: { f32: 0.017, f64: 0.031, i16: 0.011, i64: 0.097, i128: 4.9, i192: 4.9 },
+	avx2: { f32: 0.025, f64: 0.047, i16: 0.017, i64: 0.21, i128: 4.9, i192: 4.9 },
+	base: { f32: 0.063, f64: 0.14, i16: 0.047, i64: 0.51, i128: 4.9, i192: 4.9 },
 };
 
-/** Nanoseconds per output beside its taps: reading, converting, storing; slow for stores that only the scalar code knows. */
-const PIXEL_NS = 0.35;
-const SCALAR_STORE_NS = 8;
+/** Nanoseconds per output beside its taps, of the same runs (0.1 to 0.5); 6 more where only the scalar code knows the store. */
+const PIXEL_NS = 0.3;
+const SCALAR_STORE_NS = 6;
 /** Milliseconds to wake the pool and to settle the promise. */
-const POOL_MS = 0.04;
+const POOL_MS = 0.05;
 /** Predicted work below this runs at once on the calling thread. */
 export const INLINE_MS = 0.1;
 
