@@ -56,7 +56,7 @@ static void make_axis(conv_axis *axis, int mode, int64_t n, int64_t first, int64
 /* A random element: small, extreme, or (floats) not finite. */
 static void random_element(void *to, int64_t dtype, int special) {
 	if (dtype == CONV_F64 || dtype == CONV_F32) {
-		double d = ((double)below(2000001) - 1e6) / (chance(40) ? 1 : chance(50) ? 7919.0 : 4e5);
+		double d = ((double)below(2000001) - 1e6) / (chance(20) ? 1 : chance(50) ? 7919.0 : 4e5);
 		if (chance(5)) d = 0;
 		if (chance(5)) d = ldexp(d, (int)between(-170, 20));
 		if (special && chance(4)) d = chance(50) ? NAN : chance(50) ? INFINITY : -INFINITY;
@@ -178,9 +178,9 @@ static void one(uint64_t seed) {
 	p.sizes[2] = chance(80) ? between(1, 24) : between(1, 70);
 	p.sizes[3] = chance(60) ? between(1, 40) : between(1, 400);
 	p.image_dtype = below(CONV_DTYPES);
-	p.out_dtype = chance(50) ? p.image_dtype : below(CONV_DTYPES);
-	p.overflow = below(3);
-	p.rounding = below(4);
+	p.out_dtype = chance(40) ? p.image_dtype : chance(40) ? below(CONV_U32) : below(CONV_DTYPES);
+	p.overflow = chance(40) ? CONV_SATURATE : below(3);
+	p.rounding = chance(30) ? CONV_NEAREST_EVEN : below(4);
 	const int exact = !conv_is_float(p.image_dtype) && chance(60);
 	p.sum = exact ? CONV_SUM_INTEGER : chance(50) ? CONV_SUM_F32 : CONV_SUM_F64;
 	p.tap_kind = exact ? between(CONV_TAPS_I64, CONV_TAPS_U64) : CONV_TAPS_F64;
