@@ -12,6 +12,7 @@ import {
 	type Overflow,
 	type Rounding,
 	rawElement,
+	storeInteger,
 	storeReal,
 } from '../../src/core/dtype.ts';
 import { outOf, prepare, problemOf } from './problems.ts';
@@ -111,6 +112,41 @@ describe('stores', () => {
 		for (const value of [...ENDS, Number.POSITIVE_INFINITY, Number.NaN].map(Math.fround).flatMap((v) => [v, -v])) {
 			const { outcome } = await stored(Float32Array.of(0, value, value), dtype, 'nearest-even', 'throw');
 			expect(outcome.overflowAt, String(value)).toBe(storeReal(value, dtype, 'nearest-even', 'throw') === undefined ? 1 : undefined);
+		}
+	});
+
+	/** Exact sums that lie on, just above and just below the ties of every float dtype, to 2^126. */
+	const TIES = [11n, 24n, 53n].flatMap((p) =>
+		[p + 1n, p + 2n, p + 9n]
+			.filter((bits) => bits < 62n)
+			.flatMap((bits) => {
+				const half = 1n << (bits - p - 1n);
+				const odd = (1n << (bits - 1n)) + 2n * half;
+				return [
+					odd + half,
+					odd + half - 1n,
+					odd + half + 1n,
+					odd - half,
+					odd + 2n * half - 1n,
+					(1n << bits) - half,
+					(1n << bits) - half - 1n,
+				];
+			}),
+	);
+
+	it.each(['float16', 'float32', 'float64'] as const)('of exact integer sums as %s, rounded once', async (outputDtype) => {
+		const values = BigInt64Array.from([...TIES, ...TIES.map((value) => -value), 0n, 65519n, 65520n, -65520n, 2n ** 63n - 1n, -(2n ** 63n)]);
+		const sizes = [1, 1, 1, values.length] as const;
+		for (const tap of [1, -1, 2 ** 31, 2 ** 40 + 2 ** 20, 2 ** 62]) {
+			const problem = problemOf({ dtype: 'int64', kernelDtype: 'int64', sizes, taps: [[tap]], outputDtype });
+			const out = outOf(problem);
+			const executable = await prepare(gpu, problem);
+			await executable.run({ data: values, dtype: 'int64', sizes, strides: [0, 0, values.length, 1], offset: 0 }, out);
+			executable.dispose();
+			for (const [i, value] of values.entries()) {
+				const expected = storeInteger(value * BigInt(tap), outputDtype, 'saturate') as number;
+				expect(out.data[i], `${value} * ${tap}`).toBe(rawElement(expected, outputDtype, new DTYPES[outputDtype].array(0)));
+			}
 		}
 	});
 
