@@ -10,15 +10,25 @@ export type BackendName = 'reference' | 'native' | 'webgpu';
 export interface TestedBackend {
 	readonly name: BackendName;
 	readonly arithmetic: Arithmetic;
-	/** Combinations that it may answer with UNSUPPORTED (API.md, "What is computed", last point). */
-	readonly mayRefuse: (what: { image: string; kernel: string; sum: string }) => boolean;
+	/** Combinations that it may answer with UNSUPPORTED (API.md, "What is computed", last point). `plain`: scale 1 and bias 0. */
+	readonly mayRefuse: (what: { image: string; kernel: string; sum: string; plain?: boolean }) => boolean;
+	/** Where combinations are many, every how many-th is run: a software adapter compiles a pipeline for most of them. */
+	readonly every: number;
 }
 
 const KNOWN: Readonly<Record<BackendName, Omit<TestedBackend, 'name'>>> = {
-	reference: { arithmetic: {}, mayRefuse: () => false },
-	native: { arithmetic: {}, mayRefuse: () => false },
+	reference: { arithmetic: {}, mayRefuse: () => false, every: 1 },
+	native: { arithmetic: {}, mayRefuse: () => false, every: 1 },
 	// WGSL lets an operation return either neighbour of the exact result, and has no 64-bit floats.
-	webgpu: { arithmetic: { relaxed: true, epilogue: 'float32' }, mayRefuse: ({ sum }) => sum === 'float64' },
+	webgpu: {
+		arithmetic: { relaxed: true, epilogue: 'float32' },
+		mayRefuse: ({ image, kernel, sum, plain = true }) =>
+			sum === 'float64' ||
+			image === 'float64' ||
+			(/^u?int(32|64)$/.test(image) && kernel.startsWith('float')) ||
+			(!plain && image.endsWith('int64') && kernel.endsWith('int64')), // scale·sum + bias beyond the range of float32
+		every: 7,
+	},
 };
 
 /** What this machine has: every backend with the reason why it is not usable, where it is not. */

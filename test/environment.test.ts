@@ -58,6 +58,9 @@ interface Answer {
 
 const run = promisify(execFile);
 
+/** Two lines that Mesa's llvmpipe driver itself writes to stderr for each adapter; nobody above it can stop them. */
+const DRIVER_NOISE = /^Warning: maxDynamic(Uniform|Storage)BuffersPerPipelineLayout artificially reduced .*\n/gm;
+
 /** Runs a program against the built library in a process of its own, with no FALTUNG_ variable but those given. */
 async function child(program: string, env: Record<string, string>): Promise<Answer> {
 	if (!existsSync(fileURLToPath(library))) throw new Error('The library is not built: run npm run build:ts first.');
@@ -68,7 +71,7 @@ const answer = await (async () => { ${program} })().then((ok) => ({ ok }), (e) =
 process.stdout.write('\x1e' + JSON.stringify(answer));`;
 	const { stdout, stderr } = await run(process.execPath, ['--input-type=module', '-e', text], { env: { ...clean, ...env } });
 	const [before, json] = stdout.split('\x1e') as [string, string];
-	return { ...(JSON.parse(json) as Omit<Answer, 'printed'>), printed: before + stderr };
+	return { ...(JSON.parse(json) as Omit<Answer, 'printed'>), printed: before + stderr.replaceAll(DRIVER_NOISE, '') };
 }
 
 const ONE = 'return (await convolve(image, [[1]])).report;';
@@ -118,10 +121,13 @@ describe('FALTUNG_THREADS', () => {
 		expect(code).toBe('INVALID_ARGUMENT');
 		expect(message).toContain('FALTUNG_THREADS');
 	});
-	test('the native backend uses that many; the option beats it', async () => {
+	test('the native backend uses that many on a large image; the option beats it', async () => {
+		const program = (options: string) =>
+			`const large = { data: new Float32Array(4e6), shape: [2000, 2000] };
+			return (await convolve(large, [[1, 2, 3]], { backend: ['native', 'reference'], verify: false${options} })).report;`;
 		const [set, beaten] = await Promise.all([
-			child("return (await convolve(image, [[1]], { backend: ['native', 'reference'] })).report;", { FALTUNG_THREADS: '3' }),
-			child("return (await convolve(image, [[1]], { backend: ['native', 'reference'], threads: 2 })).report;", { FALTUNG_THREADS: '3' }),
+			child(program(''), { FALTUNG_THREADS: '3' }),
+			child(program(', threads: 2'), { FALTUNG_THREADS: '3' }),
 		]);
 		expect(set.ok).toMatchObject(usable('native') ? { backend: 'native', threads: 3 } : { backend: 'reference' });
 		expect(beaten.ok).toMatchObject(usable('native') ? { backend: 'native', threads: 2 } : { backend: 'reference' });
