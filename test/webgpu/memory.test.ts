@@ -21,13 +21,13 @@ async function resident(): Promise<number> {
 describe('memory', () => {
 	it(`does not grow over ${RUNS} runs`, async () => {
 		using gpu = await openWebGpu();
-		const problem = problemOf({ dtype: 'uint16', sizes: [1, 1, 128, 128], taps: [[1, 2, 1]] });
+		const problem = problemOf({ dtype: 'uint16', sizes: [1, 1, 192, 192], taps: [[1, 2, 1]] });
 		const executable = await prepare(gpu, problem);
 		const image = imageOf(problem);
 		const out = outOf(problem);
 		const cycle = async () => {
 			await executable.run(image, out);
-			using x = await gpu.upload({ data: image.data, shape: [128, 128] });
+			using x = await gpu.upload({ data: image.data, shape: [192, 192] });
 			using y = await executable.runResident(x);
 			await y.read();
 		};
@@ -35,27 +35,26 @@ describe('memory', () => {
 		const [held, before] = [gpu.memory.held, await resident()];
 		for (let k = 0; k < RUNS; k++) await cycle();
 		expect(gpu.memory.held).toBeLessThanOrEqual(held);
-		// one image left behind a run would be 16 MiB of host memory, and as much of the device's, which here is the host's too
-		expect((await resident()) - before).toBeLessThan(16);
+		// one image left behind a run would be 36 MiB
+		expect((await resident()) - before).toBeLessThan(24);
 		executable.dispose();
-	});
+	}, 600_000);
 
 	it('comes back from failed and aborted runs, and from disposed convolvers', async () => {
 		using gpu = await openWebGpu({ limits: { piece: 4096 } });
 		const problem = problemOf({ sizes: [1, 1, 200, 200], taps: [[1, 2, 1]] });
 		const image = imageOf(problem);
 		await runOnce(gpu, problem, image);
-		await gpu.device.queue.onSubmittedWorkDone();
-		const { held, idle } = gpu.memory;
-		expect(held).toBe(idle);
+		await expect.poll(() => gpu.memory.held - gpu.memory.idle, { timeout: 10_000 }).toBe(0);
+		const { held } = gpu.memory;
 		for (let k = 0; k < 20; k++) {
 			const stop = new AbortController();
 			const running = runOnce(gpu, problem, image, stop.signal);
 			setTimeout(() => stop.abort(new Error('enough')), k);
 			await running.catch(() => {});
 		}
-		await new Promise((resolve) => setTimeout(resolve, 50)); // staging buffers come back when they are mapped again
-		expect(gpu.memory.held).toBe(gpu.memory.idle);
+		// staging buffers come back when they are mapped again
+		await expect.poll(() => gpu.memory.held - gpu.memory.idle, { timeout: 10_000 }).toBe(0);
 		expect(gpu.memory.held).toBeLessThan(2 * held);
 	});
 

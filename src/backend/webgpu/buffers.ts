@@ -147,6 +147,30 @@ export class BufferPool {
 	}
 }
 
+/** The buffers of one piece: all go back together, or are destroyed together where it failed halfway. */
+export class Lease {
+	readonly #pool: BufferPool;
+	readonly #buffers: GPUBuffer[] = [];
+
+	constructor(pool: BufferPool) {
+		this.#pool = pool;
+	}
+
+	async take(bytes: number, usage: number): Promise<GPUBuffer> {
+		const buffer = await this.#pool.acquire(bytes, usage);
+		this.#buffers.push(buffer);
+		return buffer;
+	}
+
+	release(): void {
+		for (const buffer of this.#buffers.splice(0)) this.#pool.release(buffer);
+	}
+
+	destroy(): void {
+		for (const buffer of this.#buffers.splice(0)) this.#pool.destroy(buffer);
+	}
+}
+
 /** At most `limit` holders at a time, first come first served. */
 export class Semaphore {
 	#free: number;

@@ -5,8 +5,9 @@ import { FaltungError } from '../../core/errors.ts';
 import { ALGORITHMS, type Algorithm, type Candidate, type Plan, planName } from '../../core/plan.ts';
 import { cannotOverflow, isPlain, type Problem, sumMagnitude } from '../../core/problem.ts';
 import type { PlanWish } from '../backend.ts';
+import { PIECES_IN_FLIGHT } from './device.ts';
 import { accumulatorOf, arrangementOf, GROUP, kernelWords, MAX_LIMBS, sumLimbs } from './direct.ts';
-import { chooseSizes, type TileLimits } from './tiler.ts';
+import { chooseSizes, pieceNeeds, type TileLimits } from './tiler.ts';
 
 /**
  * Constants of the cost model. NOT measured: no real GPU was at hand. Host copies into and out of mapped memory run at a memcpy's
@@ -17,8 +18,12 @@ const HOST_BYTES_PER_MS = 8e6;
 const BUS_BYTES_PER_MS = 50e6;
 const PRODUCTS_PER_MS = 5e9;
 const LATENCY_MS = 0.3;
-/** An emulation on two CPU cores: measured with lavapipe (Mesa 25.0, llvmpipe 256 bits), u8 K = 3 and K = 15, to one digit. */
-const SOFTWARE_PRODUCTS_PER_MS = 3e5;
+/**
+ * An emulation on two CPU cores, shared with other work: fitted to lavapipe (Mesa 25.0, llvmpipe 256 bits), u8 K = 3 on 20,000² pixels
+ * (77 s) and f32 K = 15 on 2048² (3.0 s). A rough guide; software is never chosen by its cost.
+ */
+const SOFTWARE_PRODUCTS_PER_MS = 4e5;
+const SOFTWARE_OUTPUTS_PER_MS = 6e3;
 
 /** Magnitudes of scale and bias that the float32 epilogue holds without flushing or overflowing on the way. */
 const EPILOGUE_RANGE = [2 ** -100, 2 ** 100] as const;
@@ -66,7 +71,11 @@ function directPlan(problem: Problem, device: string, limits: TileLimits, softwa
 	const taps = problem.windows.reduce((sum, window) => sum + window.taps.length, 0) / problem.windows.length;
 	const limbs = problem.sum === 'integer' ? sumLimbs(problem) : 1;
 	const products = outputs * taps * (limbs === 1 ? 1 : 4 + limbs);
-	const rate = software ? SOFTWARE_PRODUCTS_PER_MS : PRODUCTS_PER_MS;
+	const compute = software ? products / SOFTWARE_PRODUCTS_PER_MS + outputs / SOFTWARE_OUTPUTS_PER_MS : products / PRODUCTS_PER_MS;
+	const needs = pieceNeeds(problem, sizes);
+	const count = [...problem.output.sizes].reduce((total, size, axis) => total * Math.ceil(size / Math.max(1, sizes[axis] as number)), 1);
+	// each piece under way has its input and output twice, on the device and in staging memory
+	const staged = Math.min(count, PIECES_IN_FLIGHT) * (2 * (needs.input + needs.output) + needs.tables);
 	return {
 		name: planName({ algorithm: 'direct', problem, tile, block, backend: 'webgpu' }),
 		algorithm: 'direct',
@@ -78,7 +87,7 @@ function directPlan(problem: Problem, device: string, limits: TileLimits, softwa
 		overflow: overflowText(problem),
 		model: directModel(problem, { relaxed: true, epilogue: 'float32' }),
 		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
-		predicted: { milliseconds: LATENCY_MS + bytes / HOST_BYTES_PER_MS + bytes / BUS_BYTES_PER_MS + products / rate, bytes: 0 },
+		predicted: { milliseconds: LATENCY_MS + bytes / HOST_BYTES_PER_MS + bytes / BUS_BYTES_PER_MS + compute, bytes: staged },
 	};
 }
 

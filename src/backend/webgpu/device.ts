@@ -35,7 +35,7 @@ export interface AdapterFacts {
 }
 
 /** Pieces of work that may be under way on one device at a time: one is filled while one computes and one is drained. */
-const PIECES_IN_FLIGHT = 3;
+export const PIECES_IN_FLIGHT = 3;
 
 /** The limits that the shaders and the tiler live by. */
 const REQUESTED_LIMITS = [

@@ -3,7 +3,7 @@ import { OUTSIDE } from '../../core/boundary.ts';
 import { DTYPE_NAMES, DTYPES, type Dtype, numberToFloat16, type Overflow, type Rounding } from '../../core/dtype.ts';
 import type { Accumulator } from '../../core/plan.ts';
 import { isPlain, isPlainChannel, type Problem, sumMagnitude } from '../../core/problem.ts';
-import { type Arrangement, denseStrides, type PackedAxis, packAxis } from './region.ts';
+import { type Arrangement, denseStrides, type PackedAxis, packAxis, wholeAxis } from './region.ts';
 import { type Specialisation, uniformWords } from './shaders.ts';
 import { type Piece, pieceSizes, positions, windowOrigin } from './tiler.ts';
 
@@ -131,6 +131,18 @@ export function pieceSources(
 		rows: packAxis(problem.boundary[0], height, y.first, y.count),
 		cols: packAxis(problem.boundary[1], width, x.first, x.count),
 		channel: { start, count: last - start + 1 },
+	};
+}
+
+/** The sources of a piece that reads the whole image where it lies. */
+export function wholeSources(problem: Problem, piece: Piece): ReturnType<typeof pieceSources> {
+	const [, channels, height, width] = problem.image.sizes;
+	const y = positions(problem, 0, piece.row);
+	const x = positions(problem, 1, piece.col);
+	return {
+		rows: wholeAxis(problem.boundary[0], height, y.first, y.count),
+		cols: wholeAxis(problem.boundary[1], width, x.first, x.count),
+		channel: { start: 0, count: channels },
 	};
 }
 

@@ -9,7 +9,7 @@ import { type PerAxis, type PlaneView, rowMajorStrides, toCanonical } from '../.
 import type { Plan } from '../../core/plan.ts';
 import { describe, type Problem } from '../../core/problem.ts';
 import type { Executable, RunOutcome } from '../backend.ts';
-import { roundUp, USAGE } from './buffers.ts';
+import { Lease, roundUp, USAGE } from './buffers.ts';
 import type { DeviceSession, SessionHolder } from './device.ts';
 import {
 	arrangementOf,
@@ -21,15 +21,16 @@ import {
 	pieceUniforms,
 	type StagedImage,
 	stagedDense,
+	wholeSources,
 	workgroups,
 } from './direct.ts';
 import { asUserError, OutOfDeviceMemory } from './errors.ts';
 import { GpuArray } from './gpu-array.ts';
 import { boxRuns, type Mover, prepareMoves, reversed } from './moves.ts';
 import type { Pipeline } from './pipelines.ts';
-import { type PackedAxis, packBox, rawMemory, type SourceBox, unpackBox, wholeAxis } from './region.ts';
+import { type PackedAxis, packBox, rawMemory, type SourceBox, unpackBox } from './region.ts';
 import { bindGroupEntries } from './shaders.ts';
-import { chooseSizes, type Piece, pieceSizes, pieces, positions, type TileLimits } from './tiler.ts';
+import { chooseSizes, type Piece, pieceSizes, pieces, type TileLimits } from './tiler.ts';
 
 const DEVICE = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
 
@@ -193,7 +194,7 @@ export class DirectExecutable implements Executable {
 	/** Upload, compute, readback of one piece. */
 	async #hostPiece(session: DeviceSession, piece: Piece, image: PlaneView, out: PlaneView, tally: Tally): Promise<void> {
 		const problem = this.#problem;
-		const lease = new Lease(session);
+		const lease = new Lease(session.buffers);
 		try {
 			const sources = pieceSources(problem, piece);
 			const arrangement = sourceArrangement(image);
@@ -240,7 +241,7 @@ export class DirectExecutable implements Executable {
 	/** One piece from a device buffer into a device buffer; straight, where both fit a binding whole. */
 	async #residentPiece(session: DeviceSession, piece: Piece, image: GPUBuffer, result: GPUBuffer, tally: Tally): Promise<void> {
 		const problem = this.#problem;
-		const lease = new Lease(session);
+		const lease = new Lease(session.buffers);
 		try {
 			const { sizes } = problem.image;
 			const inArrangement = arrangementOf(problem.image.layout);
@@ -412,39 +413,3 @@ const bufferBytes = (elements: number, dtype: Problem['image']['dtype']): number
 /** The order in which the caller's memory is best read. */
 const sourceArrangement = ({ sizes, strides }: PlaneView) =>
 	sizes[1] > 1 && Math.abs(strides[1]) < Math.abs(strides[3]) ? 'interleaved' : 'planar';
-
-/** The sources of a piece that reads the whole image where it lies. */
-function wholeSources(problem: Problem, piece: Piece): ReturnType<typeof pieceSources> {
-	const [, channels, height, width] = problem.image.sizes;
-	const y = positions(problem, 0, piece.row);
-	const x = positions(problem, 1, piece.col);
-	return {
-		rows: wholeAxis(problem.boundary[0], height, y.first, y.count),
-		cols: wholeAxis(problem.boundary[1], width, x.first, x.count),
-		channel: { start: 0, count: channels },
-	};
-}
-
-/** The buffers of one piece: all go back together, or are destroyed together where it failed halfway. */
-class Lease {
-	readonly #session: DeviceSession;
-	readonly #buffers: GPUBuffer[] = [];
-
-	constructor(session: DeviceSession) {
-		this.#session = session;
-	}
-
-	async take(bytes: number, usage: number): Promise<GPUBuffer> {
-		const buffer = await this.#session.buffers.acquire(bytes, usage);
-		this.#buffers.push(buffer);
-		return buffer;
-	}
-
-	release(): void {
-		for (const buffer of this.#buffers.splice(0)) this.#session.buffers.release(buffer);
-	}
-
-	destroy(): void {
-		for (const buffer of this.#buffers.splice(0)) this.#session.buffers.destroy(buffer);
-	}
-}
