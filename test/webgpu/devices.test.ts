@@ -108,6 +108,19 @@ describe('a lost device', () => {
 		expect(out.data.every((value) => value === 0)).toBe(true);
 	});
 
+	it('during a resident run, which reads nothing back, is noticed all the same', async () => {
+		using gpu = await openWebGpu();
+		const executable = await prepare(gpu, problem);
+		const x = await gpu.upload({ data: image.data, shape: [40, 50] });
+		const { device } = gpu;
+		const submit = device.queue.submit.bind(device.queue);
+		device.queue.submit = (commands) => {
+			device.destroy();
+			submit(commands);
+		};
+		await expect(executable.runResident(x)).rejects.toMatchObject({ code: 'DEVICE_LOST' });
+	});
+
 	it('takes its arrays with it', async () => {
 		using gpu = await openWebGpu();
 		const executable = await prepare(gpu, problem);

@@ -53,6 +53,14 @@ describe('memory', () => {
 			setTimeout(() => stop.abort(new Error('enough')), k);
 			await running.catch(() => {});
 		}
+		const executable = await prepare(gpu, problem);
+		for (let k = 0; k < 5; k++) {
+			const data = (image.data as Uint8Array).slice();
+			const running = executable.run({ ...image, data }, outOf(problem));
+			structuredClone(data.buffer, { transfer: [data.buffer] }); // pieces fail halfway, their buffers taken
+			await expect(running).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+		}
+		executable.dispose();
 		// staging buffers come back when they are mapped again
 		await expect.poll(() => gpu.memory.held - gpu.memory.idle, { timeout: 10_000 }).toBe(0);
 		expect(gpu.memory.held).toBeLessThan(2 * held);

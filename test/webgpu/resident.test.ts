@@ -132,7 +132,7 @@ describe('resident arrays', () => {
 		let narrow: WebGpu;
 		beforeAll(async () => {
 			tiny = await openWebGpu({ limits: { piece: 1024, binding: 2048 } });
-			narrow = await openWebGpu({ limits: { piece: 128, binding: 2048 } });
+			narrow = await openWebGpu({ limits: { piece: 128, binding: 2048 }, robustness: false });
 		});
 		afterAll(() => {
 			tiny.dispose();

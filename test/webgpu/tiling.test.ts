@@ -64,7 +64,7 @@ describe('seams', () => {
 			const one = await runOnce(whole, problem, image);
 			// every piece size, and both ways through the shader
 			for (const limits of [{ piece: 1500 }, { piece: 4000, blocked: 1 }, { blocked: 1 }, { products: 300 }]) {
-				const gpu = await openWebGpu({ limits });
+				const gpu = await openWebGpu({ limits, robustness: limits.piece !== 4000 });
 				const cut = await runOnce(gpu, problem, image);
 				expect(new Uint8Array(cut.out.data.buffer), JSON.stringify(limits)).toEqual(new Uint8Array(one.out.data.buffer));
 				gpu.dispose();
