@@ -258,6 +258,28 @@ describe("verify: 'sample'", () => {
 		}
 	});
 
+	// 4,096 samples of 512 × 512 pixels, a quarter of them beside one of 6 seam rows, a quarter beside one of 6 seam columns: a run
+	// of 64 wrong pixels there is missed with (1 − 64/512/6)^1024 < 10^−9. Without seams it would be hit once on average: 12 runs
+	// in a row would find it with (1 − 1/e)^12 = 0.4 %.
+	test.each([
+		['below a seam', (k: number) => [128, 100 + k]],
+		['above a seam', (k: number) => [255, 300 + k]],
+		['right of a seam', (k: number) => [200 + k, 384]],
+		['left of a seam', (k: number) => [400 + k, 127]],
+	] as const)('64 wrong pixels of 262,144 %s are found every time', async (_, place) => {
+		const large = { data: new Uint8Array(512 * 512).fill(3), shape: [512, 512] };
+		const spoil: Spoil = (out) => {
+			for (let k = 0; k < 64; k++) {
+				const [y, x] = place(k) as [number, number];
+				nudge(y, x, 1)(out, out);
+			}
+		};
+		for (let k = 0; k < 12; k++) {
+			const backend = fakeBackend(referenceBackend, { tile: { height: 128, width: 128 }, spoil, predicted: 1e6 });
+			await expect(convolve(large, [[1]], { backend })).rejects.toMatchObject({ code: 'VERIFICATION_FAILED' });
+		}
+	});
+
 	test('at most 4,096 pixels, at least 64, never more than there are', async () => {
 		const count = async (image: typeof bytes, predicted: number) =>
 			(await convolve(image, [[1]], { backend: fakeBackend(referenceBackend, { predicted }) })).report.verification?.pixels;
