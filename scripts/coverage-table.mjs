@@ -7,7 +7,8 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const root = new URL('../', import.meta.url);
 const read = (path) => readFileSync(new URL(path, root), 'utf8');
@@ -22,7 +23,10 @@ execFileSync('npx', ['vitest', 'list', '--typecheck.enabled=false', `--json=${li
 	env: { ...process.env, FALTUNG_TEST_BACKENDS: 'reference' },
 	stdio: ['ignore', 'ignore', 'inherit'],
 });
-const tests = JSON.parse(readFileSync(list, 'utf8')).map(({ name, file }) => ({ name, file: basename(file, '.test.ts') }));
+const tests = JSON.parse(readFileSync(list, 'utf8')).map(({ name, file }) => ({
+	name,
+	file: relative(fileURLToPath(new URL('test/', root)), file).replace('.test.ts', ''),
+}));
 const tagged = (option) => tests.filter(({ name }) => new RegExp(`\\[['"]?${option}['"]?\\]`).test(name));
 
 const cases = readdirSync(new URL('test/vectors/', root))

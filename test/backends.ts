@@ -27,7 +27,7 @@ const KNOWN: Readonly<Record<BackendName, Omit<TestedBackend, 'name'>>> = {
 			image === 'float64' ||
 			(/^u?int(32|64)$/.test(image) && kernel.startsWith('float')) ||
 			(!plain && image.endsWith('int64') && kernel.endsWith('int64')), // scale·sum + bias beyond the range of float32
-		every: 7,
+		every: 13,
 	},
 };
 
