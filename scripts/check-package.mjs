@@ -10,7 +10,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = mkdtempSync(join(tmpdir(), 'faltung-package-'));
 const run = (command, args, cwd) => execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 
-const USE = "const r = await convolve([[1, 1, 1]], [[1], [2], [1]]); if (r.data.join() !== '1,1,1,2,2,2,1,1,1') throw new Error(r.data.join());";
+const USE =
+	"const r = await convolve([[1, 1, 1]], [[1], [2], [1]]); if (r.data.join() !== '1,1,1,2,2,2,1,1,1') throw new Error(r.data.join());";
 
 try {
 	const [packed] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], root));
@@ -38,7 +39,9 @@ try {
 	run('node', [tsc, '--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--types', '', 'types.mts'], folder);
 	run('npx', ['--no-install', 'publint', '--strict', join(folder, packed.filename)], root);
 	run('npx', ['--no-install', 'attw', '--profile', 'esm-only', join(folder, packed.filename)], root);
-	console.log(`${packed.filename}: ${packed.files.length} files, ${(packed.size / 1024).toFixed(0)} KiB packed; works from ESM, CommonJS and TypeScript`);
+	console.log(
+		`${packed.filename}: ${packed.files.length} files, ${(packed.size / 1024).toFixed(0)} KiB packed; works from ESM, CommonJS and TypeScript`,
+	);
 } finally {
 	rmSync(folder, { recursive: true, force: true });
 }

@@ -4,9 +4,10 @@
  */
 import { OUTSIDE, sourceIndex } from './boundary.ts';
 import type { PixelTerms } from './bounds.ts';
-import { DTYPES, reader, storeInteger, storeReal } from './dtype.ts';
+import { reader, storeInteger, storeReal } from './dtype.ts';
 import type { PlaneView } from './ndarray.ts';
-import { isPlainChannel, type KernelWindow, type Problem } from './problem.ts';
+import { hasHoles } from './nonfinite.ts';
+import { dilatedSize, isPlainChannel, type KernelWindow, type Problem } from './problem.ts';
 
 export interface OraclePixel {
 	/** scale·sum + bias: a BigInt where the sum is an exact integer stored as it is. */
@@ -16,7 +17,12 @@ export interface OraclePixel {
 	readonly terms: PixelTerms;
 	/** False where the window holds a NaN or an infinity. */
 	readonly finite: boolean;
+	/** Set where the window has too many holes to have looked at each: looks now. True if one holds a NaN or an infinity. */
+	readonly poisonedByHole?: () => boolean;
 }
+
+/** Positions of a dilated window up to which the oracle looks into every hole at once. */
+const HOLES_AT_ONCE = 4096;
 
 /** Computes single output pixels of a problem on an image. */
 export class Oracle {
@@ -68,18 +74,17 @@ export class Oracle {
 		return { value, stored: storeReal(value, output.dtype, rounding, overflow), terms, finite: true };
 	}
 
-	/** Row by row, then the rows. Holes of a dilated kernel count as zero taps, so that a NaN in one is seen. */
+	/** Row by row, then the rows. */
 	#float(window: KernelWindow, channel: number, base: number, y: number, x: number): OraclePixel {
-		const { stride, dilation, output, overflow, rounding, scale, bias, image } = this.#problem;
-		const hole = DTYPES[image.dtype].float ? [1, 1] : dilation;
+		const { stride, dilation, output, overflow, rounding, scale, bias } = this.#problem;
+		const [top, left] = [window.first[0] + y * stride[0], window.first[1] + x * stride[1]];
 		let [sum, magnitude, taps, pixels] = [0, 0, 0, 0];
 		let finite = true;
-		for (let j = 0; j <= (window.rows - 1) * dilation[0]; j += hole[0] as number) {
+		for (let j = 0; j < window.rows; j++) {
 			let rowSum = 0;
-			for (let i = 0; i <= (window.cols - 1) * dilation[1]; i += hole[1] as number) {
-				const pixel = Number(this.#at(base, window.first[0] + y * stride[0] + j, window.first[1] + x * stride[1] + i));
-				const onTap = j % dilation[0] === 0 && i % dilation[1] === 0;
-				const tap = onTap ? Number(window.taps[(j / dilation[0]) * window.cols + i / dilation[1]]) : 0;
+			for (let i = 0; i < window.cols; i++) {
+				const pixel = Number(this.#at(base, top + j * dilation[0], left + i * dilation[1]));
+				const tap = Number(window.taps[j * window.cols + i]);
 				if (!Number.isFinite(pixel)) finite = false;
 				rowSum += tap * pixel;
 				magnitude += Math.abs(tap * pixel);
@@ -91,6 +96,18 @@ export class Oracle {
 		const [s, b] = [scale[channel] as number, bias[channel] as number];
 		const value = isPlainChannel(this.#problem, channel) ? sum : s * sum + b;
 		const terms = { magnitude, taps, pixels, count: window.taps.length, scale: s, bias: b };
-		return { value, stored: storeReal(value, output.dtype, rounding, overflow), terms, finite };
+		const pixel = { value, stored: storeReal(value, output.dtype, rounding, overflow), terms };
+		if (!finite || !hasHoles(this.#problem)) return { ...pixel, finite };
+		const height = dilatedSize(window.rows, dilation[0]);
+		const width = dilatedSize(window.cols, dilation[1]);
+		const poisonedByHole = () => this.#holdsNonFinite(base, top, left, height, width);
+		return height * width <= HOLES_AT_ONCE ? { ...pixel, finite: !poisonedByHole() } : { ...pixel, finite, poisonedByHole };
+	}
+
+	#holdsNonFinite(base: number, top: number, left: number, height: number, width: number): boolean {
+		for (let j = 0; j < height; j++) {
+			for (let i = 0; i < width; i++) if (!Number.isFinite(this.#at(base, top + j, left + i))) return true;
+		}
+		return false;
 	}
 }

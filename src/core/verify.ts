@@ -106,7 +106,9 @@ export function compare(
 		overflow: problem.overflow,
 		sumUnit: model.unit,
 	});
-	return { share: off === 0 ? 0 : off / bound, bound };
+	const share = off === 0 ? 0 : off / bound;
+	if (!(share <= 1) && isNonFiniteStore(actual, problem) && pixel.poisonedByHole?.() === true) return { share: 0, bound: 0 };
+	return { share, bound };
 }
 
 interface Worst {
