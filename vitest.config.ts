@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
 	test: {
 		include: ['test/**/*.test.ts'],
+		globalSetup: ['test/webgpu/setup.ts'], // an adapter for every test process, in software where there is no GPU
 		pool: 'forks', // a native addon and a GPU device belong to one process each
 		testTimeout: 120_000,
 		hookTimeout: 120_000,

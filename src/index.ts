@@ -7,6 +7,8 @@ export { naiveConvolve } from './api/naive.ts';
 export type { BackendChoice, BoundaryName, ConvolveOptions, PlanOptions, RunOptions, VerifyMethod } from './api/options.ts';
 export type { ConvolveResult, DataOf, Report } from './api/report.ts';
 export type { Backend, Capabilities, Executable, PlanWish, RunOutcome, RunTimings } from './backend/backend.ts';
+export { type GpuArray, isGpuArray } from './backend/webgpu/gpu-array.ts';
+export { openWebGpu, type WebGpu, type WebGpuOptions } from './backend/webgpu/webgpu.ts';
 export type { Boundary } from './core/boundary.ts';
 export type { Dtype, DtypeArrays, Overflow, Rounding, TypedArray } from './core/dtype.ts';
 export { type ErrorCode, FaltungError, VerificationError } from './core/errors.ts';

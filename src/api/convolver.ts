@@ -1,5 +1,6 @@
 /** A convolver: plan, compile and copy the kernel once, run many images. */
 
+import { type GpuArray, isGpuArray } from '../backend/webgpu/gpu-array.ts';
 import type { Dtype } from '../core/dtype.ts';
 import { FaltungError, invalid } from '../core/errors.ts';
 import { LAYOUTS, type Layout } from '../core/ndarray.ts';
@@ -95,14 +96,17 @@ export class Convolver<O extends ConvolverOptions = ConvolverOptions> {
 
 	/**
 	 * Convolves one image. The same as convolve() with this kernel and these options. While the call is pending, neither
-	 * the image's memory nor `out` may be transferred, detached or resized.
+	 * the image's memory nor `out` may be transferred, detached or resized. A GpuArray is convolved on its own device and the
+	 * result is another one there; it is verified only if the options say so.
 	 */
-	async run<I extends ImageInput>(image: I, options?: RunOptions): Promise<ConvolveResult<DataOf<I, O>>> {
+	run(image: GpuArray, options?: RunOptions): Promise<GpuArray>;
+	run<I extends ImageInput>(image: I, options?: RunOptions): Promise<ConvolveResult<DataOf<I, O>>>;
+	async run(image: ImageInput | GpuArray, options?: RunOptions): Promise<ConvolveResult | GpuArray> {
 		this.#check();
 		const run = readRunOptions(options);
 		this.#pending++;
 		try {
-			return (await this.#engine.run(image, run)) as ConvolveResult<DataOf<I, O>>;
+			return await (isGpuArray(image) ? this.#engine.runResident(image, run) : this.#engine.run(image, run));
 		} finally {
 			this.#pending--;
 			if (this.#pending === 0) this.#idle?.();
@@ -122,7 +126,7 @@ export class Convolver<O extends ConvolverOptions = ConvolverOptions> {
 		options?: BatchOptions,
 	): AsyncGenerator<BatchResult<ConvolveResult<DataOf<I, O>>>, void, undefined>;
 	batch<I extends ImageInput>(images: Iterable<I> | AsyncIterable<I>, options?: BatchOptions): AsyncGenerator<unknown, void, undefined> {
-		return batch<I, ConvolveResult<DataOf<I, O>>>(images, options, (image, signal) => this.run(image, { signal }), signalOf);
+		return batch<I, ConvolveResult<DataOf<I, O>>>(images, options, (image, signal) => this.run<I>(image, { signal }), signalOf);
 	}
 
 	/** Waits for pending runs, then frees everything. Afterwards every use says that the convolver is disposed. */

@@ -3,7 +3,8 @@
  *
  * image → Problem → Decision → Executable → result → verification, with the next backend where one fails.
  */
-import type { Backend, Executable, RunOutcome } from '../backend/backend.ts';
+import type { Backend, Executable, PlanWish, RunOutcome } from '../backend/backend.ts';
+import type { GpuArray } from '../backend/webgpu/gpu-array.ts';
 import { throwIfAborted } from '../core/breathe.ts';
 import { DTYPES, type Dtype, type TypedArray } from '../core/dtype.ts';
 import { FaltungError, invalid } from '../core/errors.ts';
@@ -25,8 +26,20 @@ const FALL_BACK_ON: readonly string[] = ['DEVICE_LOST', 'BACKEND_UNAVAILABLE', '
 /** What was decided for images of one dtype, layout and shape, and what is ready to run. */
 interface Prepared {
 	readonly decision: Decision;
+	readonly backends: readonly Backend[];
+	readonly mayFallBack: boolean;
 	readonly executables: Map<Plan, Promise<Executable>>;
 }
+
+/** An executable that also works on arrays in device memory. */
+interface ResidentExecutable extends Executable {
+	runResident(array: GpuArray, signal?: AbortSignal): Promise<GpuArray>;
+}
+
+const isResident = (executable: Executable): executable is ResidentExecutable => 'runResident' in executable;
+
+/** Predicted milliseconds on the CPU from which opening a GPU may pay: loading Dawn and a device takes about a tenth of a second. */
+const WORTH_A_DEVICE = 20;
 
 export class Engine {
 	readonly #operation: Operation;
@@ -65,12 +78,11 @@ export class Engine {
 		const target = run.out === undefined ? undefined : snapshotOutput(run.out, problem.output, image, this.#kernel);
 		const prepared = await this.#prepare(problem, image);
 		throwIfAborted(run.signal);
-		const selection = await this.#select();
 		const { plan, fallbacks } = prepared.decision;
-		const plans = selection.mayFallBack ? [plan, ...fallbacks] : [plan];
+		const plans = prepared.mayFallBack ? [plan, ...fallbacks] : [plan];
 		const failed: Report['fallbacks'] = [];
 		for (const [k, attempt] of plans.entries()) {
-			const backend = selection.backends.find(({ name }) => name === attempt.backend) as Backend;
+			const backend = prepared.backends.find(({ name }) => name === attempt.backend) as Backend;
 			try {
 				const out = target ?? allocate(problem, backend);
 				return await this.#attempt(prepared, attempt, backend, image, out, { began, failed, signal: run.signal });
@@ -124,13 +136,18 @@ export class Engine {
 	): Promise<RunOutcome> {
 		const { problem } = prepared.decision;
 		if (elementCount(problem.output.shape) === 0) return { timings: { compute: 0 } };
+		const executable = await this.#executable(prepared, plan, backend);
+		return executable.run(image.view, out.view, signal);
+	}
+
+	#executable(prepared: Prepared, plan: Plan, backend: Backend): Promise<Executable> {
 		let executable = prepared.executables.get(plan);
 		if (executable === undefined) {
-			executable = backend.prepare(problem, plan);
+			executable = backend.prepare(prepared.decision.problem, plan);
 			prepared.executables.set(plan, executable);
 			executable.catch(() => prepared.executables.delete(plan)); // a lost device may come back: try anew next time
 		}
-		return (await executable).run(image.view, out.view, signal);
+		return executable;
 	}
 
 	async #verify(
@@ -145,6 +162,50 @@ export class Engine {
 		const count = sampleCount(problem, plan.predicted.milliseconds);
 		const task = { problem, model: plan.model, plan: plan.name, tile: plan.tile, image: image.view, result: out.view };
 		return verify(task, { method, count, seed: freshSeed(), signal });
+	}
+
+	/**
+	 * Convolves an array in device memory, on its own device; the result stays there. Verified only if the options say so;
+	 * then both arrays are read back.
+	 */
+	async runResident(array: GpuArray, run: RunSettings): Promise<GpuArray> {
+		throwIfAborted(run.signal);
+		if (run.out !== undefined) throw invalid('none beside a GpuArray (the result stays on its device)', 'option out', 'one');
+		const backend = this.#ownerOf(array);
+		const { dtype, layout, shape } = array;
+		if ((this.#settings.layout ?? layout) !== layout)
+			throw invalid(`${layout}, the array's own`, 'option layout', `${this.#settings.layout}`);
+		const problem = this.#problem({ dtype, layout, shape });
+		const prepared = await this.#cached(`resident ${dtype} ${layout} ${shape.join('x')}`, async () => {
+			const policy = { order: 'preference', wish: this.#wish() } as const;
+			return { backends: [backend], mayFallBack: false, executables: new Map(), decision: choose(problem, [backend], policy) };
+		});
+		if (!prepared.backends.includes(backend)) {
+			throw invalid('arrays of one device', 'image', 'a GpuArray of another device than before', 'Make a convolver for each device.');
+		}
+		const { plan } = prepared.decision;
+		const executable = await this.#executable(prepared, plan, backend);
+		if (!isResident(executable))
+			throw new FaltungError('UNSUPPORTED', `The backend ${backend.name} cannot work on arrays in device memory.`);
+		const result = await executable.runResident(array, run.signal);
+		if (this.#settings.verify !== undefined && this.#settings.verify !== false)
+			await this.#verifyResident(problem, plan, array, result, run.signal);
+		return result;
+	}
+
+	#ownerOf(array: GpuArray): Backend {
+		const { owner } = array;
+		const named = this.#settings.backend;
+		if (owner === undefined || (named !== undefined && !named.includes(owner) && !named.includes('webgpu'))) {
+			throw new FaltungError('UNSUPPORTED', 'A GpuArray is convolved on its own device. Leave option backend out, or name that device.');
+		}
+		return owner;
+	}
+
+	async #verifyResident(problem: Problem, plan: Plan, array: GpuArray, result: GpuArray, signal: AbortSignal | undefined): Promise<void> {
+		const image = snapshotImage(await array.read(), array.layout);
+		const { view } = snapshotImage(await result.read(), result.layout);
+		await this.#verify(problem, plan, image, { view, data: view.data }, signal);
 	}
 
 	/** Frees every executable. */
@@ -165,10 +226,13 @@ export class Engine {
 	}
 
 	#prepare(problem: Problem, image: Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'>): Promise<Prepared> {
-		const key = `${image.dtype} ${image.layout} ${image.shape.join('x')}`;
+		return this.#cached(`${image.dtype} ${image.layout} ${image.shape.join('x')}`, () => this.#decide(problem));
+	}
+
+	#cached(key: string, decide: () => Promise<Prepared>): Promise<Prepared> {
 		let prepared = this.#prepared.get(key);
 		if (prepared === undefined) {
-			prepared = this.#decide(problem);
+			prepared = decide();
 			this.#prepared.set(key, prepared);
 			prepared.catch(() => this.#prepared.delete(key));
 		}
@@ -176,11 +240,22 @@ export class Engine {
 	}
 
 	async #decide(problem: Problem): Promise<Prepared> {
-		const { backends, absent, order } = await this.#select();
+		const { backends, absent, order, mayFallBack, device } = await this.#select();
+		const policy = { order, wish: this.#wish() };
+		const prepared = { mayFallBack, executables: new Map() };
+		if (device === undefined) return { ...prepared, backends, decision: choose(problem, backends, policy, absent) };
+		const small = `not opened: the predicted time on the CPU is under ${WORTH_A_DEVICE} ms`;
+		const onCpu = choose(problem, backends, policy, [...absent, { name: 'webgpu', reason: small }]);
+		if (onCpu.plan.predicted.milliseconds < WORTH_A_DEVICE) return { ...prepared, backends, decision: onCpu };
+		const more = await device();
+		const all = [...more.backends, ...backends];
+		return { ...prepared, backends: all, decision: choose(problem, all, policy, [...more.absent, ...absent]) };
+	}
+
+	#wish(): PlanWish {
 		const { method, tolerance, accuracy } = this.#settings;
 		const threads = this.#settings.threads ?? this.#environment.threads;
-		const wish = { method, accuracy, ...(tolerance === undefined ? {} : { tolerance }), ...(threads === undefined ? {} : { threads }) };
-		return { decision: choose(problem, backends, { order, wish }, absent), executables: new Map() };
+		return { method, accuracy, ...(tolerance === undefined ? {} : { tolerance }), ...(threads === undefined ? {} : { threads }) };
 	}
 
 	#problem(image: Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'>): Problem {

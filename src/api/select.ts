@@ -1,6 +1,6 @@
 /** Which backends a request may use, loaded: the caller's wish, else the environment's, else all of them. */
 import type { Backend } from '../backend/backend.ts';
-import { BACKEND_NAMES, type BackendName, loadBackend } from '../backend/registry.ts';
+import { type BackendName, loadBackend } from '../backend/registry.ts';
 import { FaltungError, invalid, show } from '../core/errors.ts';
 import type { Absent } from '../plan/choose.ts';
 import { type Environment, reasonOf } from './environment.ts';
@@ -12,6 +12,8 @@ export interface Selection {
 	readonly order: 'cost' | 'preference';
 	/** A failing backend is followed by the next one. */
 	readonly mayFallBack: boolean;
+	/** Under 'auto': opens the GPU, for work that is worth it. */
+	readonly device?: () => Promise<Pick<Selection, 'backends' | 'absent'>>;
 }
 
 /** Backends that gave a wrong answer in this process; 'auto' leaves them alone. */
@@ -76,20 +78,28 @@ export async function selectBackends(settings: PlanSettings, environment: Enviro
 
 async function selectAutomatically(environment: Environment): Promise<Selection> {
 	if (environment.isa !== undefined) await loadBackend('native', environment);
-	const { backends, absent } = await loadAll(BACKEND_NAMES, environment);
-	const left = (backend: Backend, reason: string): Absent => ({ name: backend.name, reason });
-	const software = backends.filter(({ capabilities }) => capabilities.software === true);
+	const { backends, absent } = await loadAll(['native', 'reference'], environment);
 	const wrong = backends.filter((backend) => distrusted.has(backend));
 	return {
-		backends: backends.filter((backend) => !software.includes(backend) && !wrong.includes(backend)),
-		absent: [
-			...absent,
-			...software.map((backend) =>
-				left(backend, `${backend.capabilities.device ?? 'the device'} is a software adapter: used when asked for, never chosen`),
-			),
-			...wrong.map((backend) => left(backend, 'gave a wrong answer earlier in this process')),
-		],
+		backends: backends.filter((backend) => !wrong.includes(backend)),
+		absent: [...absent, ...wrong.map((backend) => ({ name: backend.name, reason: WRONG_BEFORE }))],
 		order: 'cost',
 		mayFallBack: true,
+		device: () => selectDevice(environment),
 	};
+}
+
+const WRONG_BEFORE = 'gave a wrong answer earlier in this process';
+
+/** The GPU, if it is a real one and has not been wrong. */
+async function selectDevice(environment: Environment): Promise<Pick<Selection, 'backends' | 'absent'>> {
+	const { backends, absent } = await loadAll(['webgpu'], environment);
+	const [backend] = backends;
+	if (backend === undefined) return { backends, absent };
+	const { software, device } = backend.capabilities;
+	if (software === true) {
+		const reason = `${device ?? 'the device'} is a software adapter: used when asked for, never chosen`;
+		return { backends: [], absent: [{ name: backend.name, reason }] };
+	}
+	return distrusted.has(backend) ? { backends: [], absent: [{ name: backend.name, reason: WRONG_BEFORE }] } : { backends, absent };
 }

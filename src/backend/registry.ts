@@ -1,5 +1,4 @@
 /** The backends by name, each loaded only when it is wanted. */
-import { FaltungError } from '../core/errors.ts';
 import type { Backend } from './backend.ts';
 
 export type BackendName = 'webgpu' | 'native' | 'reference';
@@ -13,14 +12,10 @@ export interface LoadOptions {
 }
 
 const LOADERS: Readonly<Record<BackendName, (options: LoadOptions) => Promise<Backend>>> = {
-	webgpu: () => missing('webgpu'),
-	native: () => missing('native'),
+	webgpu: async () => (await import('./webgpu/webgpu.ts')).loadWebGpu(),
+	native: async ({ isa }) => (await import('./native/native.ts')).loadNative(isa === undefined ? {} : { isa }),
 	reference: async () => (await import('./reference.ts')).referenceBackend,
 };
-
-async function missing(name: string): Promise<never> {
-	throw new FaltungError('BACKEND_UNAVAILABLE', `The backend ${name} is not part of this version. Use backend: 'reference' or 'auto'.`);
-}
 
 const loaded = new Map<string, Promise<Backend>>();
 

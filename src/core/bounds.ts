@@ -87,7 +87,8 @@ export function pixelBound(model: ErrorModel, terms: PixelTerms): number {
 
 /** True where intermediate results of this pixel may overflow the sum's type although every pixel is finite. */
 export const mayOverflow = (model: ErrorModel, terms: PixelTerms): boolean =>
-	(Math.max(1, Math.abs(terms.scale)) * terms.magnitude + Math.abs(terms.bias)) * (1 + gamma(model.depth + EPILOGUE_DEPTH, model.unit)) >= model.max;
+	(Math.max(1, Math.abs(terms.scale)) * terms.magnitude + Math.abs(terms.bias)) * (1 + gamma(model.depth + EPILOGUE_DEPTH, model.unit)) >=
+	model.max;
 
 // ── stores ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 

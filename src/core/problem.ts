@@ -208,7 +208,7 @@ export function sumRange(problem: Problem, window: KernelWindow): { min: bigint;
 /** Σ|w|·max|x|, which no partial sum of an integer window exceeds in any order. */
 export function sumMagnitude(problem: Problem, window: KernelWindow): bigint {
 	const { minInt, maxInt } = DTYPES[problem.image.dtype];
-	const largest = -minInt > maxInt ? -minInt : maxInt;
+	const largest = minInt < 0n ? -minInt : maxInt; // signed: the negative end is the larger
 	let total = 0n;
 	for (const tap of window.taps) total += tap < 0 ? -BigInt(tap) : BigInt(tap);
 	return total * largest;

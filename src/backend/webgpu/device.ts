@@ -4,7 +4,9 @@
  * A browser (or Deno) has `navigator.gpu`; Node gets the optional npm package `webgpu` (Dawn), imported only here and only when
  * wanted. An own device is asked for with the adapter's own limits; a borrowed one is used within the limits it has.
  */
+
 import { FaltungError } from '../../core/errors.ts';
+import type { Backend } from '../backend.ts';
 import { BufferPool, Semaphore } from './buffers.ts';
 import { DeviceErrors } from './errors.ts';
 import { PipelineCache } from './pipelines.ts';
@@ -117,6 +119,8 @@ export class DeviceSession {
 	readonly buffers: BufferPool;
 	readonly pipelines: PipelineCache;
 	readonly slots = new Semaphore(PIECES_IN_FLIGHT);
+	/** The backend that runs on this device. */
+	owner: Backend | undefined;
 	readonly #borrowed: boolean;
 
 	constructor(device: GPUDevice, facts: AdapterFacts, options: DeviceOptions) {
@@ -169,9 +173,10 @@ export class SessionHolder {
 	#opening: Promise<DeviceSession> | undefined;
 	#disposed = false;
 
-	constructor(session: DeviceSession, options: DeviceOptions) {
+	constructor(session: DeviceSession, options: DeviceOptions, owner?: Backend) {
 		this.#session = session;
 		this.#options = options;
+		session.owner = owner;
 	}
 
 	/** The last opened one, which may be lost by now. */
@@ -186,6 +191,7 @@ export class SessionHolder {
 		if (this.#options.device !== undefined) throw this.#session.errors.lossError();
 		this.#opening ??= openSession(this.#options)
 			.then((session) => {
+				session.owner = this.#session.owner;
 				this.#session.dispose();
 				this.#session = session;
 				return session;

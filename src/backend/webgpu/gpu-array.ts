@@ -2,6 +2,7 @@
 import { DTYPES, type Dtype, type DtypeArrays, type TypedArray } from '../../core/dtype.ts';
 import { FaltungError, invalid } from '../../core/errors.ts';
 import { elementCount, fromCanonical, type Layout, type PerAxis } from '../../core/ndarray.ts';
+import type { Backend } from '../backend.ts';
 import { roundUp, USAGE } from './buffers.ts';
 import type { DeviceSession } from './device.ts';
 import { asUserError, DeviceRejection, OutOfDeviceMemory } from './errors.ts';
@@ -42,6 +43,11 @@ export class GpuArray {
 		this.dtype = is.dtype;
 		this.layout = is.layout;
 		this.#owned = owned;
+	}
+
+	/** The backend of the device that it lies on: whoever works on it must be this one. */
+	get owner(): Backend | undefined {
+		return this.#session.owner;
 	}
 
 	/**

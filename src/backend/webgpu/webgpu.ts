@@ -83,7 +83,7 @@ export class WebGpu implements Backend {
 	readonly #residentLimits: TileLimits;
 
 	constructor(session: DeviceSession, options: WebGpuOptions) {
-		this.#holder = new SessionHolder(session, options);
+		this.#holder = new SessionHolder(session, options, this);
 		this.#limits = tileLimits(session, options.limits);
 		this.#residentLimits = { ...this.#limits, piece: options.limits?.piece ?? this.#limits.binding };
 		this.capabilities = capabilitiesOf(session);
