@@ -117,7 +117,7 @@ export function halfUlp(x: number, dtype: Dtype): number {
 	const a = Math.abs(x);
 	if (a < 2 * tiny) return tiny;
 	// 2^⌊log2 a⌋·u; log2 may err by one upwards near a power of two, which only widens the interval
-	return 2 ** Math.floor(Math.log2(a)) * 2 * unit;
+	return 2 ** Math.floor(Math.log2(a)) * unit;
 }
 
 const distance = (x: number, { low, high }: Interval): number => (x < low ? low - x : x > high ? x - high : 0);
