@@ -16,6 +16,7 @@ need() { # command package...
 	name=$1
 	shift
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+		[ -n "${updated:-}" ] || { apt-get update >/dev/null 2>&1 || true; updated=yes; }
 		apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1 || true
 	fi
 	command -v "$name" >/dev/null 2>&1 || { echo "check-native: $name is missing: install $*" >&2; exit 1; }

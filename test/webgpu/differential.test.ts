@@ -9,7 +9,7 @@ import { randomCase, randomFamily } from './cases.ts';
 import { guardedOut, judge } from './judge.ts';
 
 /** Cases a run: SwiftShader compiles and computes an order of magnitude more slowly. */
-const CASES = Number(process.env.FALTUNG_CASES ?? (process.env.FALTUNG_TEST_ADAPTER_KIND === 'swiftshader' ? 400 : 1000));
+const CASES = Number(process.env.FALTUNG_CASES ?? (process.env.FALTUNG_TEST_ADAPTER_KIND === 'swiftshader' ? 150 : 400));
 /** Consecutive seeds that share their dtypes: each combination costs a compile or two. */
 const PER_FAMILY = 32;
 const AT_A_TIME = 8;

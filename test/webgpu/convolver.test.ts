@@ -1,0 +1,61 @@
+/** Arrays in device memory through the public front end: convolver.run(GpuArray). */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { convolve, createConvolver, kernels, openWebGpu, type WebGpu } from '../../src/index.ts';
+
+const image = { data: Uint8Array.from({ length: 33 * 47 }, (_, k) => (k * 7919) % 251), shape: [33, 47] };
+const kernel = [
+	[1, -2, 1],
+	[2, 4, 2],
+	[0, 3, -1],
+];
+const options = { mode: 'same', boundary: 'mirror', overflow: 'wrap' } as const;
+
+describe('convolver.run on arrays in device memory', () => {
+	let gpu: WebGpu;
+	beforeAll(async () => {
+		gpu = await openWebGpu();
+	});
+	afterAll(() => gpu.dispose());
+
+	it('chains, and gives what the host gives', async () => {
+		const c = await createConvolver(kernel, { ...options, dtype: 'uint8' });
+		using x = await gpu.upload(image);
+		using y = await c.run(x);
+		using z = await c.run(y);
+		const once = await convolve(image, kernel, { ...options, backend: 'reference' });
+		const twice = await convolve({ data: once.data, shape: once.shape }, kernel, { ...options, backend: 'reference' });
+		expect((await y.read()).data).toEqual(once.data);
+		expect((await z.read()).data).toEqual(twice.data);
+		await c.dispose();
+	});
+
+	it('verifies where the options say so', async () => {
+		const c = await createConvolver(kernels.gaussian({ sigma: 1 }), { ...options, verify: 'full' });
+		using x = await gpu.upload(image);
+		using y = await c.run(x);
+		expect(y.shape).toEqual([33, 47]);
+		await c.dispose();
+	});
+
+	it('finds a NaN in the hole of a dilated kernel', async () => {
+		const data = new Float32Array(15 * 15).fill(1);
+		data[7 * 15 + 7] = Number.NaN;
+		const r = await convolve({ data, shape: [15, 15] }, kernel, { mode: 'same', dilation: 2, backend: gpu });
+		// the window is 5 x 5 (the outer rows and columns have taps), so every output within 2 of the NaN is one
+		const expected = Array.from({ length: 225 }, (_, k) => Math.abs(Math.floor(k / 15) - 7) <= 2 && Math.abs((k % 15) - 7) <= 2);
+		expect(Array.from(r.data, Number.isNaN)).toEqual(expected);
+	});
+
+	it('refuses an out, another layout and another backend', async () => {
+		using x = await gpu.upload(image);
+		const c = await createConvolver(kernel, options);
+		await expect(c.run(x, { out: new Uint8Array(33 * 47) })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+		const other = await createConvolver(kernel, { ...options, backend: 'reference' });
+		await expect(other.run(x)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+		const named = await createConvolver(kernel, { ...options, backend: gpu });
+		using y = await named.run(x);
+		expect(y.dtype).toBe('uint8');
+		const layout = await createConvolver([[1]], { layout: 'HWC' });
+		await expect(layout.run(x)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+	});
+});
