@@ -62,7 +62,6 @@ const EXTREME = [
 const answered = {};
 const handles = [];
 const runs = [];
-let pending = 0;
 
 function garbage() {
 	switch (below(14)) {

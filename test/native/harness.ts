@@ -102,7 +102,7 @@ export function randomRequest(random: Random): Request {
 		boundary: chance(random, 0.7)
 			? ((b) => [b, b] as const)(pick(random, BOUNDARIES))
 			: [pick(random, BOUNDARIES), pick(random, BOUNDARIES)],
-		value: valueOf(special, dtype),
+		value: elementValue(special, dtype),
 		anchor:
 			mode === 'same' && chance(random, 0.3)
 				? [random.below(dilatedSize(height, dilation[0])), random.below(dilatedSize(width, dilation[1]))]
@@ -119,7 +119,7 @@ export function randomRequest(random: Random): Request {
 }
 
 /** The value that a raw element stands for. */
-function valueOf(raw: number | bigint, dtype: Dtype): number | bigint {
+function elementValue(raw: number | bigint, dtype: Dtype): number | bigint {
 	const one = new DTYPES[dtype].array(1);
 	one[0] = raw;
 	return reader(one, dtype)(0);
