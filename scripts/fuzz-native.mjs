@@ -202,9 +202,7 @@ function checked(name, args) {
 	}
 }
 
-const settled = () => {
-	pending--;
-};
+const settled = () => {}; // not counted: a spoiled call may have lost its callback
 
 function one() {
 	switch (below(8)) {
@@ -227,7 +225,6 @@ function one() {
 		case 5: {
 			const run = checked('start', spoil([...rightRun(pick(handles) ?? {}), 1 + below(9), settled]));
 			if (run !== undefined) {
-				pending++;
 				runs.push(run);
 				if (runs.length > 20) runs.shift();
 				if (below(3) === 0) checked('cancel', [run]);
