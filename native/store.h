@@ -81,6 +81,35 @@ SATURATE_NARROW(double, f64, double, MAGIC64, double)
 SATURATE(double, f64, double, int32_t, i32, -2147483648.0, 2147483647.0, MAGIC64, double)
 SATURATE_NARROW(int16_t, i16, double, MAGIC64, double)
 
+/*
+ * The usual store of filtered bytes, to nearest, ties to even, on vectors: the compiler compares and blends for the clamp above, since
+ * it knows no minimum that takes a number for a NaN. After adding MAGIC32 the integer stands in the low bits of the mantissa. A NaN
+ * becomes the lower bound, 0, as it must.
+ */
+typedef float NAME(store_floats) __attribute__((vector_size(VECTOR_BYTES)));
+typedef float NAME(loose_floats) __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+
+#define STORE_BLOCK 64 /* elements; four vectors of AVX-512 */
+
+static void NAME(store_f32_u8_even)(void *to, const void *sums, int64_t count, const conv_store *how) {
+	const int64_t lanes = VECTOR_BYTES / 4, whole = count / STORE_BLOCK * STORE_BLOCK;
+	const NAME(store_floats) zero = {}, most = 255.0f - zero;
+	for (int64_t i = 0; i < whole; i += STORE_BLOCK) {
+		uint8_t *restrict t = (uint8_t *)to + i;
+		const float *s = (const float *)sums + i;
+		_Alignas(VECTOR_BYTES) uint32_t bits[STORE_BLOCK];
+		for (int64_t k = 0; k < STORE_BLOCK; k += lanes) {
+			NAME(store_floats) v = *(const NAME(loose_floats) *)(s + k);
+			v = MAX_f32(v, zero);
+			v = MIN_f32(v, most) + MAGIC32;
+			memcpy(bits + k, &v, sizeof v);
+		}
+		for (int64_t k = 0; k < STORE_BLOCK; k++) t[k] = (uint8_t)bits[k];
+	}
+	NAME(store_f32_u8_float)((uint8_t *)to + whole, (const float *)sums + whole, count - whole, how);
+}
+#undef STORE_BLOCK
+
 /* Exact integers, plain. */
 #define INTEGERS(T, acc, OUT, dtype, LOW, HIGH)                                                                               \
 	static void NAME(store_##acc##_##dtype##_exact)(void *to, const void *sums, int64_t count, const conv_store *how) {       \
@@ -185,5 +214,6 @@ static conv_store_fn NAME(pick_store)(conv_accumulator acc, int64_t dtype, const
 	if (dtype > CONV_I16) return NULL;
 	if (acc == CONV_ACC_F64) return f64[dtype];
 	if (acc == CONV_ACC_I16) return i16_scaled[dtype];
+	if (dtype == CONV_U8 && how->plain && how->rounding == CONV_NEAREST_EVEN) return NAME(store_f32_u8_even);
 	return how->exact && !how->plain ? by_double[dtype] : by_float[dtype];
 }
