@@ -1,4 +1,5 @@
 /** A stream of images through one function: bounded in memory, in order or as they come. */
+import { onAbort } from '../core/abort.ts';
 import { throwIfAborted } from '../core/breathe.ts';
 import { invalid, show } from '../core/errors.ts';
 import { guarded, orDefault, snapshotOptions, whole, word } from './snapshot.ts';
@@ -83,12 +84,10 @@ interface Settled<R> {
 type Event<I, R> = Settled<R> | { kind: 'pulled'; next: IteratorResult<I> };
 
 /** Rejects when the signal aborts; `cancel` lets go of the signal. */
-function onAbort(signal: AbortSignal | undefined): { promise: Promise<never>; cancel: () => void } {
+function abortion(signal: AbortSignal | undefined): { promise: Promise<never>; cancel: () => void } {
 	let cancel = () => {};
 	const promise = new Promise<never>((_, reject) => {
-		const abort = () => reject(signal?.reason);
-		signal?.addEventListener('abort', abort);
-		cancel = () => signal?.removeEventListener('abort', abort);
+		cancel = onAbort(signal, () => reject(signal?.reason));
 	});
 	promise.catch(() => {}); // whether anybody waits for it or not
 	return { promise, cancel };
@@ -108,7 +107,7 @@ export async function* batch<I, R extends object>(
 	throwIfAborted(settings.signal);
 	const source = open<I>(images);
 	const stop = new AbortController();
-	const aborted = onAbort(settings.signal);
+	const aborted = abortion(settings.signal);
 	const inflight = new Map<number, Promise<Settled<R>>>();
 	let pulling: Promise<Event<I, R>> | undefined;
 	let exhausted = false;

@@ -18,7 +18,7 @@ import { type ImageSnapshot, type KernelSnapshot, type OutputTarget, resolveKern
 import { type Environment, readEnvironment } from './environment.ts';
 import { AXIS_LIMIT, checkAgainstKernel, type PlanSettings, type RunSettings, valueFor } from './options.ts';
 import type { ConvolveResult, Report } from './report.ts';
-import { distrust, type Selection, selectBackends } from './select.ts';
+import { distrust, type Selection, selectBackends, WRONG_BEFORE } from './select.ts';
 
 /** Failures of a backend that the next one may not have. An overflow or an abort is no such failure. */
 const FALL_BACK_ON: readonly string[] = ['DEVICE_LOST', 'BACKEND_UNAVAILABLE', 'LIMIT_EXCEEDED', 'UNSUPPORTED', 'VERIFICATION_FAILED'];
@@ -40,6 +40,10 @@ const isResident = (executable: Executable): executable is ResidentExecutable =>
 
 /** Predicted milliseconds on the CPU from which opening a GPU may pay: loading Dawn and a device takes about a tenth of a second. */
 const WORTH_A_DEVICE = 20;
+
+/** A warning for each backend that is left alone because it was wrong before: the work may be slower for it. */
+const distrustOf = ({ candidates }: Decision): string[] =>
+	candidates.filter(({ why }) => why === WRONG_BEFORE).map(({ backend }) => `The backend ${backend} ${WRONG_BEFORE} and is not used.`);
 
 export class Engine {
 	readonly #operation: Operation;
@@ -120,7 +124,7 @@ export class Engine {
 			timings: { total: performance.now() - context.began, ...outcome.timings },
 			verification,
 			fallbacks: context.failed,
-			warnings: [...(outcome.warnings ?? [])],
+			warnings: [...distrustOf(prepared.decision), ...(outcome.warnings ?? [])],
 		};
 		const view = out.strides === undefined ? {} : { strides: out.strides, offset: out.offset as number };
 		return { data: out.data, shape: [...problem.output.shape], dtype: problem.output.dtype, ...view, report };

@@ -89,7 +89,8 @@ async function selectAutomatically(environment: Environment): Promise<Selection>
 	};
 }
 
-const WRONG_BEFORE = 'gave a wrong answer earlier in this process';
+/** The reason against a backend that is distrusted. */
+export const WRONG_BEFORE = 'gave a wrong answer earlier in this process';
 
 /** The GPU, if it is a real one and has not been wrong. */
 async function selectDevice(environment: Environment): Promise<Pick<Selection, 'backends' | 'absent'>> {

@@ -28,6 +28,8 @@ export const SAMPLE_LIMIT = 4096;
 /** From this many output pixels on, 'sample' may take at most SAMPLE_SHARE of the predicted time. */
 export const SAMPLE_LARGE = 16e6;
 const SAMPLE_SHARE = 0.02;
+/** Oracle time, microseconds, that the smallest sample of a smaller result may take; its eight corners are always checked. */
+const SAMPLE_LEAST = 20_000;
 
 /** Oracle time, microseconds: measured on a 2.6 GHz Xeon with Node 20, float64 sums; exact integers take three times that. */
 const ORACLE_PIXEL = 1.5;
@@ -45,7 +47,7 @@ export function sampleCount(problem: Problem, predicted: number): number {
 	const taps = Math.max(0, ...problem.windows.map((window) => window.taps.length));
 	const each = (ORACLE_PIXEL + taps * ORACLE_TAP) * (problem.sum === 'integer' ? BIGINT_FACTOR : 1);
 	const affordable = Math.floor((predicted * 1000 * SAMPLE_SHARE) / each);
-	const least = total >= SAMPLE_LARGE ? 16 : 64;
+	const least = total >= SAMPLE_LARGE ? 16 : Math.max(8, Math.min(64, Math.floor(SAMPLE_LEAST / each)));
 	return Math.min(total, SAMPLE_LIMIT, Math.max(least, affordable));
 }
 

@@ -3,7 +3,7 @@ import { indexMap } from '../../core/boundary.ts';
 import { DTYPES } from '../../core/dtype.ts';
 import { type PlaneView, rowMajorStrides, toCanonical } from '../../core/ndarray.ts';
 import type { Extent } from '../../core/plan.ts';
-import { cannotOverflow, type Problem, reach } from '../../core/problem.ts';
+import { cannotOverflow, type Problem, reach, sumMagnitude } from '../../core/problem.ts';
 import { ACCUMULATORS, dtypeNumber, type NativeAccumulator } from './addon.ts';
 
 const SUMS = ['integer', 'float32', 'float64'];
@@ -80,8 +80,10 @@ export function prepareArguments(problem: Problem, accumulator: NativeAccumulato
 	const { image, output, stride, dilation, windows } = problem;
 	const [y, x] = [axisMaps(problem, 0), axisMaps(problem, 1)];
 	const { taps, kind, starts } = allTaps(problem);
-	// a proof that nothing overflows lets the faster store run
-	const overflow = cannotOverflow(problem) ? 'saturate' : problem.overflow;
+	// A proof that nothing overflows lets the faster store run, unless the sums are held modulo 2^64: those look negative from
+	// 2^63 on, and only the wrapping store reads them as they are meant.
+	const heldWhole = problem.windows.every((window) => sumMagnitude(problem, window) < 2n ** 63n);
+	const overflow = heldWhole && cannotOverflow(problem) ? 'saturate' : problem.overflow;
 	const numbers = [
 		...image.sizes,
 		windows.length,

@@ -1,5 +1,6 @@
 /** The native backend: hands a prepared problem to the addon, small work at once, the rest to the addon's own threads. */
 import { availableParallelism } from 'node:os';
+import { onAbort } from '../../core/abort.ts';
 import type { TypedArray } from '../../core/dtype.ts';
 import { ERROR_CODES, type ErrorCode, FaltungError } from '../../core/errors.ts';
 import type { PlaneView } from '../../core/ndarray.ts';
@@ -89,12 +90,13 @@ class NativeExecutable implements Executable {
 		return new Promise((resolve, reject) => {
 			const cancel = () => this.#addon.cancel(run);
 			const settled = (status: number, overflowAt: number, compute: number) => {
-				signal?.removeEventListener('abort', cancel);
+				release();
 				if (status === STATUS_NO_MEMORY) reject(noMemory(this.#problem));
 				else if (status === STATUS_CANCELLED) reject(signal?.reason);
 				else resolve(overflowAt < 0 ? { timings: { compute } } : { timings: { compute }, overflowAt });
 			};
 			let run: Handle;
+			let release = () => {};
 			try {
 				const threads = this.plan.threads as number;
 				run = this.#addon.start(this.#handle, classic(image.data), classic(out.data), words, threads, settled);
@@ -102,7 +104,7 @@ class NativeExecutable implements Executable {
 				reject(translate(error, 'the run'));
 				return;
 			}
-			signal?.addEventListener('abort', cancel, { once: true });
+			release = onAbort(signal, cancel);
 		});
 	}
 }
