@@ -82,7 +82,7 @@ export function prepareArguments(problem: Problem, accumulator: NativeAccumulato
 	const { taps, kind, starts } = allTaps(problem);
 	// A proof that nothing overflows lets the faster store run, unless the sums are held modulo 2^64: those look negative from
 	// 2^63 on, and only the wrapping store reads them as they are meant.
-	const heldWhole = problem.windows.every((window) => sumMagnitude(problem, window) < 2n ** 63n);
+	const heldWhole = problem.sum !== 'integer' || problem.windows.every((window) => sumMagnitude(problem, window) < 2n ** 63n);
 	const overflow = heldWhole && cannotOverflow(problem) ? 'saturate' : problem.overflow;
 	const numbers = [
 		...image.sizes,
