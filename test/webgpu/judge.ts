@@ -31,6 +31,7 @@ function overflows(problem: Problem, model: ErrorModel, pixel: OraclePixel, chan
 	// a NaN fits (it becomes 0), an infinity does not, and a hole of a dilated kernel makes a NaN of anything
 	if (!pixel.finite) return hasHoles(problem) ? { must: false, may: true } : { must: undefinedHere, may: undefinedHere };
 	const { bound } = compare(problem, model, pixel, DTYPES[problem.output.dtype].big ? 0n : 0, channel);
+	if (bound === Infinity) return { must: false, may: true }; // ∞ − ∞ on the way: a NaN, which fits
 	const ends = [fits(problem, pixel.value - bound), fits(problem, pixel.value + bound)];
 	return { must: undefinedHere && !ends[0] && !ends[1], may: undefinedHere || !ends[0] || !ends[1] };
 }
