@@ -36,7 +36,16 @@ try {
 		"import { convolve, kernels } from 'faltung';\nconst r = await convolve({ data: new Uint8Array(4), shape: [2, 2] }, kernels.box({ size: 3 }), { outputDtype: 'float32' });\nconst data: Float32Array = r.data;\nconsole.log(data.length);\n",
 	);
 	const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-	run('node', [tsc, '--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--types', '', 'types.mts'], folder);
+	const compilerOptions = {
+		strict: true,
+		noEmit: true,
+		module: 'nodenext',
+		target: 'es2022',
+		lib: ['es2023', 'dom', 'esnext.disposable'],
+		types: [],
+	};
+	writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['types.mts'] }));
+	run('node', [tsc, '-p', 'tsconfig.json'], folder);
 	run('npx', ['--no-install', 'publint', '--strict', join(folder, packed.filename)], root);
 	run('npx', ['--no-install', 'attw', '--profile', 'esm-only', join(folder, packed.filename)], root);
 	console.log(

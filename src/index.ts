@@ -1,3 +1,4 @@
+/// <reference types="@webgpu/types" preserve="true" />
 export type { ImageInput, KernelInput, NestedArray, NestedKernel } from './api/arrays.ts';
 export { type BackendInfo, backends } from './api/backends.ts';
 export type { BatchFailure, BatchOptions, BatchProgress, BatchResult } from './api/batch.ts';
