@@ -69,6 +69,24 @@ function candidates(problem: Problem): Candidate[] {
 	});
 }
 
+type Breath = ReturnType<typeof breather>;
+
+/** A breather that looks, after each turn of the event loop, whether the image is still where it was. */
+function watchfulBreath(image: PlaneView, signal: AbortSignal | undefined): Breath {
+	const breath = breather(signal);
+	const length = image.data.length;
+	const pause = async () => {
+		await breath.pause();
+		if (image.data.length !== length) {
+			throw new FaltungError(
+				'INVALID_ARGUMENT',
+				'Expected the image to stay where it is while a call is pending but its memory was transferred, detached or resized.',
+			);
+		}
+	};
+	return { due: breath.due, pause };
+}
+
 /** One window at work on an image: the maps of both axes, and buffers for one output row. */
 class DirectRows {
 	readonly #problem: Problem;
@@ -107,13 +125,14 @@ class DirectRows {
 	}
 
 	/** Sums of output row y in float64: each kernel row first, then the rows. */
-	numbers(base: number, y: number): Float64Array {
+	async numbers(base: number, y: number, breath: Breath): Promise<Float64Array> {
 		const { rows, cols, taps } = this.#window;
 		const [stride, dilation] = [this.#problem.stride[1], this.#problem.dilation[1]];
 		const width = this.#problem.output.sizes[3];
 		const extended = new Float64Array(this.#xMap.length);
 		const sums = new Float64Array(width);
 		for (let j = 0; j < rows; j++) {
+			if (breath.due()) await breath.pause();
 			this.#extend(base, y, j, extended, Number);
 			const rowSums = new Float64Array(width);
 			for (let i = 0; i < cols; i++) {
@@ -127,13 +146,14 @@ class DirectRows {
 	}
 
 	/** Sums of output row y, exactly. */
-	integers(base: number, y: number): bigint[] {
+	async integers(base: number, y: number, breath: Breath): Promise<bigint[]> {
 		const { rows, cols, taps } = this.#window;
 		const [stride, dilation] = [this.#problem.stride[1], this.#problem.dilation[1]];
 		const width = this.#problem.output.sizes[3];
 		const extended = new Array<bigint>(this.#xMap.length);
 		const sums = new Array<bigint>(width).fill(0n);
 		for (let j = 0; j < rows; j++) {
+			if (breath.due()) await breath.pause();
 			this.#extend(base, y, j, extended, BigInt);
 			for (let i = 0; i < cols; i++) {
 				const tap = BigInt(taps[j * cols + i] as number | bigint);
@@ -154,13 +174,12 @@ function storeOf(problem: Problem, channel: number): (sum: number | bigint) => n
 
 async function run(problem: Problem, image: PlaneView, out: PlaneView, signal: AbortSignal | undefined): Promise<RunOutcome> {
 	const began = performance.now();
-	const breath = breather(signal);
+	const breath = watchfulBreath(image, signal);
 	const [batches, channels, height, width] = out.sizes;
 	const order = toCanonical(problem.output.layout, rowMajorStrides(problem.output.shape), 0);
 	const big = needsBigInt(problem);
 	const holes = hasHoles(problem);
 	const kernels = problem.windows.length;
-	const length = image.data.length;
 	let overflowAt = Infinity;
 	for (let channel = 0; channel < channels; channel++) {
 		const window = problem.windows[channel % kernels] as KernelWindow;
@@ -170,7 +189,7 @@ async function run(problem: Problem, image: PlaneView, out: PlaneView, signal: A
 			const base = image.offset + n * image.strides[0] + Math.floor(channel / kernels) * image.strides[1];
 			const poisoned = holes ? poisonedOutputs(problem, window, image, base) : undefined;
 			for (let y = 0; y < height; y++) {
-				const sums = big ? rows.integers(base, y) : rows.numbers(base, y);
+				const sums = await (big ? rows.integers(base, y, breath) : rows.numbers(base, y, breath));
 				const start = out.offset + n * out.strides[0] + channel * out.strides[1] + y * out.strides[2];
 				for (let x = 0; x < width; x++) {
 					const sum = sums[x] as number | bigint;
@@ -179,15 +198,6 @@ async function run(problem: Problem, image: PlaneView, out: PlaneView, signal: A
 					const stored = store(hidden ? NaN : sum);
 					if (stored === undefined) overflowAt = Math.min(overflowAt, n * order[0] + channel * order[1] + y * order[2] + x * order[3]);
 					else out.data[start + x * out.strides[3]] = rawElement(stored, out.dtype, out.data);
-				}
-				if (breath.due()) {
-					await breath.pause();
-					if (image.data.length !== length) {
-						throw new FaltungError(
-							'INVALID_ARGUMENT',
-							'Expected the image to stay where it is while a call is pending but its memory was transferred, detached or resized.',
-						);
-					}
 				}
 			}
 		}
