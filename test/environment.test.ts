@@ -155,7 +155,7 @@ describe('FALTUNG_ISA', () => {
 describe('FALTUNG_REQUIRE', () => {
 	test.each(['webgpu', 'native', 'webgpu,native'])('%s: an unusable backend is an error instead of a fallback', async (value) => {
 		const { ok, code, message } = await child(ONE, { FALTUNG_REQUIRE: value });
-		if (value.split(',').every(usable)) expect(ok).toBeDefined();
+		if (value.split(',').every(usable)) expect(ok).toMatchObject({ backend: expect.stringMatching(/^(webgpu|native|reference)$/) });
 		else expect({ code, message }).toEqual({ code: 'BACKEND_UNAVAILABLE', message: expect.stringContaining('FALTUNG_REQUIRE') });
 	});
 	test('reference is always there', async () => {
