@@ -7,7 +7,11 @@ import { convolve, correlate, createConvolver, FaltungError, kernels, naiveConvo
 
 const image = { data: new Uint8Array(12), shape: [3, 4] };
 const kernel = { data: Int32Array.of(1, 2, 1, 2), shape: [2, 2] };
-const anything = convolve as (image: unknown, kernel?: unknown, options?: unknown) => Promise<{ data: unknown; report: { backend: string } }>;
+const anything = convolve as (
+	image: unknown,
+	kernel?: unknown,
+	options?: unknown,
+) => Promise<{ data: unknown; report: { backend: string } }>;
 
 /** The error that a call is rejected with; fails if it throws synchronously or succeeds. */
 async function rejection(call: () => Promise<unknown>): Promise<FaltungError> {
