@@ -9,7 +9,7 @@
  * The columns of a tile fall into up to three segments: a middle whose windows lie inside the image, which is read where it
  * lies if its dtype is the accumulator's, and edges, which are packed through the index maps.
  */
-#include "exec.h"
+#include "rows.h"
 
 typedef struct segment {
 	int64_t x0, x1;   /* outputs */
@@ -63,44 +63,10 @@ static arena lay_out(const conv_exec *e, void *memory) {
 	return (arena){at, at + s.ring, at + s.ring + s.packed, at + s.ring + 2 * s.packed};
 }
 
-static void fill(const conv_exec *e, char *to, int64_t count) {
-	switch (e->bytes) {
-	case 2:
-		for (int64_t i = 0; i < count; i++) memcpy(to + i * 2, &e->constant, 2);
-		break;
-	case 4:
-		for (int64_t i = 0; i < count; i++) memcpy(to + i * 4, &e->constant, 4);
-		break;
-	default:
-		for (int64_t i = 0; i < count; i++) memcpy(to + i * 8, &e->constant, 8);
-	}
-}
-
 void conv_prepare_arena(const conv_exec *e, void *memory) {
 	const arena a = lay_out(e, memory);
 	memset(a.packed, 0, (size_t)arena_sizes(e).packed); /* the padding of a row is computed with, though never stored */
-	fill(e, a.constant, arena_sizes(e).packed / e->bytes);
-}
-
-/* The pixels that positions from, from + step ... of one image row show, converted. */
-static void pack_line(const conv_exec *e, char *to, const char *row, int64_t stride, int64_t from, int64_t step, int64_t count) {
-	const conv_problem *p = &e->p;
-	const int64_t n = p->sizes[3], element = conv_dtype_bytes(p->image_dtype);
-	const conv_load_fn load = e->isa->load[e->accumulator][p->image_dtype];
-	int64_t inside = from < 0 ? (-from + step - 1) / step : 0; /* first one within the image */
-	if (inside > count) inside = count;
-	int64_t beyond = from < n ? (n - from + step - 1) / step : 0; /* first one behind it */
-	if (beyond > count) beyond = count;
-	if (beyond < inside) beyond = inside;
-	for (int64_t k = 0; k < count; k++) {
-		if (k == inside) k = beyond;
-		if (k == count) break;
-		const int64_t source = conv_source(&p->x, n, from + k * step);
-		if (source < 0) memcpy(to + k * e->bytes, &e->constant, (size_t)e->bytes);
-		else load(to + k * e->bytes, row + source * stride * element, 1, 1);
-	}
-	if (beyond > inside)
-		load(to + inside * e->bytes, row + (from + inside * step) * stride * element, stride * step, beyond - inside);
+	conv_fill(e, a.constant, arena_sizes(e).packed / e->bytes);
 }
 
 /* What `width` outputs read of one image row, phase by phase; `from`: position under tap column 0 of the first one. */
@@ -108,76 +74,8 @@ static void pack_row(const conv_exec *e, const conv_tile *t, char *to, const cha
 	const conv_kernel_plan *plan = &e->plans[t->m];
 	const int64_t step = e->p.stride_x, last = (width - 1) * step + (e->p.windows[t->m].cols - 1) * e->p.dilation_x;
 	for (int64_t f = 0; f < plan->phase_count; f++)
-		pack_line(e, to + f * plan->phase_length * e->bytes, row, t->buffers->image_strides[3], from + plan->phases[f], step,
+		conv_pack_line(e, to + f * plan->phase_length * e->bytes, row, t->buffers->image_strides[3], from + plan->phases[f], step,
 		          (last - plan->phases[f]) / step + 1);
-}
-
-/* ── storing ── */
-
-static conv_wide sum_as_integer(const conv_exec *e, const char *sum) {
-	switch (e->accumulator) {
-	case CONV_ACC_F32: return conv_wide_from((int64_t) * (const float *)sum);
-	case CONV_ACC_F64: return conv_wide_from((int64_t) * (const double *)sum);
-	case CONV_ACC_I16: return conv_wide_from(*(const int16_t *)sum);
-	default: return conv_wide_from(*(const int64_t *)sum);
-	}
-}
-
-static int store_scalar(const conv_exec *e, const conv_store *how, const char *sum, char *to) {
-	const int64_t dtype = e->p.out_dtype;
-	if (how->exact) {
-		const conv_wide s = sum_as_integer(e, sum);
-		if (how->plain) return conv_store_integer(s, to, dtype, how->overflow);
-		return conv_store_real(how->scale * conv_wide_to_double(s) + how->bias, to, dtype, how->rounding, how->overflow);
-	}
-	double v;
-	if (e->accumulator == CONV_ACC_F32) {
-		const float s = *(const float *)sum;
-		v = how->plain ? s : (float)how->scale * s + (float)how->bias;
-	} else {
-		const double s = *(const double *)sum;
-		v = how->plain ? s : how->scale * s + how->bias;
-	}
-	return conv_store_real(v, to, dtype, how->rounding, how->overflow);
-}
-
-static void scatter(char *to, const char *from, int64_t stride, int64_t count, int element) {
-	switch (element) {
-	case 1:
-		for (int64_t i = 0; i < count; i++) to[i * stride] = from[i];
-		break;
-	case 2:
-		for (int64_t i = 0; i < count; i++) ((uint16_t *)to)[i * stride] = ((const uint16_t *)from)[i];
-		break;
-	case 4:
-		for (int64_t i = 0; i < count; i++) ((uint32_t *)to)[i * stride] = ((const uint32_t *)from)[i];
-		break;
-	default:
-		for (int64_t i = 0; i < count; i++) ((uint64_t *)to)[i * stride] = ((const uint64_t *)from)[i];
-	}
-}
-
-static void store_row(const conv_exec *e, const conv_tile *t, const segment *seg, int64_t y, const char *sums, char *line) {
-	const int64_t channel = t->c * e->p.kernels + t->m, stride = t->buffers->out_strides[3], count = seg->x1 - seg->x0;
-	const int element = conv_dtype_bytes(e->p.out_dtype);
-	const conv_store *how = &e->stores[channel];
-	const conv_store_fn fn = e->store_fns[channel];
-	char *to = conv_out_pixel(e, t, y, seg->x0);
-	if (fn != NULL && stride == 1 && seg->stream) {
-		const int64_t whole = count * element / e->isa->vector_bytes * e->isa->vector_bytes;
-		fn(line, sums, count, how);
-		e->isa->copy(to, line, whole);
-		memcpy(to + whole, line + whole, (size_t)(count * element - whole));
-		return;
-	}
-	if (fn != NULL) {
-		fn(stride == 1 ? to : line, sums, count, how);
-		if (stride != 1) scatter(to, line, stride, count, element);
-		return;
-	}
-	for (int64_t x = 0; x < count; x++)
-		if (store_scalar(e, how, sums + x * e->bytes, to + x * stride * element))
-			conv_note_overflow(t->overflow_at, conv_linear_index(e, t, y, seg->x0 + x));
 }
 
 /* ── the walk over a tile ── */
@@ -187,14 +85,6 @@ static int is_straight(const conv_exec *e, const conv_tile *t) {
 	const int same = (e->accumulator == CONV_ACC_F32 && e->p.out_dtype == CONV_F32) ||
 	                 (e->accumulator == CONV_ACC_F64 && e->p.out_dtype == CONV_F64);
 	return same && how->plain && !how->exact && t->buffers->out_strides[3] == 1;
-}
-
-/* Non-temporal stores save the read of a line that is about to be overwritten; they pay where the result leaves the caches. */
-#define STREAM_FROM_BYTES (8 << 20)
-
-static int may_stream(const conv_exec *e, const conv_tile *t, const char *at) {
-	const int64_t vector = e->isa->vector_bytes, rows = t->buffers->out_strides[2] * conv_dtype_bytes(e->p.out_dtype);
-	return (uintptr_t)at % (uintptr_t)vector == 0 && rows % vector == 0 && t->buffers->out_bytes >= STREAM_FROM_BYTES;
 }
 
 /*
@@ -232,7 +122,7 @@ static int split(const conv_exec *e, const conv_tile *t, const conv_window *w, s
 		if (n <= 0) continue;
 		segment *s = &out[count++];
 		*s = (segment){ends[k], ends[k + 1], ring_x, round_up(n, e->lanes), k != 1, straight && n % e->lanes == 0, 0};
-		s->stream = t->buffers->out_strides[3] == 1 && may_stream(e, t, conv_out_pixel(e, t, t->y0, s->x0));
+		s->stream = t->buffers->out_strides[3] == 1 && conv_may_stream(e, t, conv_out_pixel(e, t, t->y0, s->x0));
 		ring_x += s->width;
 	}
 	return count;
@@ -279,16 +169,15 @@ static void add_row(const conv_exec *e, const conv_tile *t, const arena *a, cons
 		e->isa->direct[e->accumulator](&call);
 		if (finishes && !seg->straight) {
 			const int64_t y = (p - (w->rows - 1) * e->p.dilation_y) / e->p.stride_y;
-			store_row(e, t, seg, y, sums[to - 1 - from], a->line);
+			conv_store_row(e, t, y, seg->x0, seg->x1, sums[to - 1 - from], a->line, seg->stream);
 		}
 	}
 }
 
 /* A window without taps: every sum is 0. */
 static void store_zeros(const conv_exec *e, const conv_tile *t, const arena *a) {
-	const segment all = {.x0 = t->x0, .x1 = t->x1};
 	memset(a->ring, 0, (size_t)((t->x1 - t->x0) * e->bytes));
-	for (int64_t y = t->y0; y < t->y1; y++) store_row(e, t, &all, y, a->ring, a->line);
+	for (int64_t y = t->y0; y < t->y1; y++) conv_store_row(e, t, y, t->x0, t->x1, a->ring, a->line, 0);
 }
 
 /*
@@ -296,11 +185,6 @@ static void store_zeros(const conv_exec *e, const conv_tile *t, const arena *a) 
  * K = 7 took 23 ms on one thread, with it 16 (2 rows ahead 17, 4 rows 20; 4096 x 4096 float32, Sapphire Rapids).
  */
 #define AHEAD 1
-
-/* Fetches the row that is packed next; columns outside the image do no harm. */
-static void fetch_row(const char *row, int64_t from, int64_t count, int64_t element) {
-	for (int64_t b = 0; b < count * element; b += 64) __builtin_prefetch(row + from * element + b);
-}
 
 void conv_vector_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 	const conv_problem *p = &e->p;
@@ -335,7 +219,7 @@ void conv_vector_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 				ahead = (const char *)input + AHEAD * strides[2] * element; /* a prefetch of what does not exist does no harm */
 			}
 			if (row != NULL && seg->packed) {
-				if (strides[3] == 1) fetch_row(row + AHEAD * strides[2] * element, from, (seg->x1 - seg->x0) * p->stride_x, element);
+				if (strides[3] == 1) conv_fetch_row(row + AHEAD * strides[2] * element, from, (seg->x1 - seg->x0) * p->stride_x, element);
 				pack_row(e, t, a.packed, row, from, seg->x1 - seg->x0);
 				input = a.packed;
 			}
