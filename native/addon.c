@@ -80,10 +80,12 @@ enum {
 	AXIS_Y = 24, /* first, length of head, length of tail */
 	AXIS_X = 27,
 	VALUE = 30,
-	GEOMETRY_WORDS = 31
+	ALGORITHM = 31,
+	FFT_SIZE = 32,
+	GEOMETRY_WORDS = 34
 };
 
-enum { WINDOW_WORDS = 5 };
+enum { WINDOW_WORDS = 5, SPLIT_WORDS = 2 };
 
 static void read_axis(conv_axis *axis, const int64_t *words, const int32_t *maps) {
 	axis->first = words[0];
@@ -104,23 +106,27 @@ static void read_geometry(conv_problem *p, const int64_t *g) {
 	p->image_dtype = g[TYPES], p->out_dtype = g[TYPES + 1], p->sum = g[TYPES + 2], p->accumulator = g[TYPES + 3];
 	p->overflow = g[TYPES + 4], p->rounding = g[TYPES + 5], p->tap_kind = g[TYPES + 6];
 	p->value = (uint64_t)g[VALUE];
+	p->algorithm = g[ALGORITHM];
+	p->fft_h = g[FFT_SIZE], p->fft_w = g[FFT_SIZE + 1];
 }
 
-/* prepare(isa, geometry, windows, taps, maps, scale, bias) */
+/* prepare(isa, geometry, windows, taps, maps, scale, bias, splits, factors); without splits the last two are empty */
 static napi_value prepare(napi_env env, napi_callback_info info) {
 	enum { BIG = 1u << napi_bigint64_array, DOUBLE = 1u << napi_float64_array, BIG_UNSIGNED = 1u << napi_biguint64_array };
 	static const struct {
 		unsigned allowed;
 		const char *what;
 	} ARRAYS[] = {
-		{BIG, "Expected a BigInt64Array of 31 words for the geometry."},
+		{BIG, "Expected a BigInt64Array of 34 words for the geometry."},
 		{BIG, "Expected a BigInt64Array of 5 words per window for the windows."},
 		{BIG | DOUBLE | BIG_UNSIGNED, "Expected 64-bit elements for the taps."},
 		{1u << napi_int32_array, "Expected an Int32Array for the index maps."},
 		{DOUBLE, "Expected a Float64Array for scale."},
 		{DOUBLE, "Expected a Float64Array for bias."},
+		{BIG, "Expected a BigInt64Array of 2 words per window, or of none, for the splits."},
+		{BIG | DOUBLE | BIG_UNSIGNED, "Expected 64-bit elements for the factors."},
 	};
-	napi_value args[7];
+	napi_value args[9];
 	size_t count = COUNT(args);
 	char isa[16];
 	size_t length;
@@ -133,7 +139,8 @@ static napi_value prepare(napi_env env, napi_callback_info info) {
 		if (!addon_typed_array(env, args[k + 1], ARRAYS[k].allowed, ARRAYS[k].what, &data[k], &bytes[k])) return NULL;
 	if (bytes[0] != GEOMETRY_WORDS * 8) return addon_throw(env, "INVALID_ARGUMENT", ARRAYS[0].what);
 	const int64_t *g = data[0];
-	conv_problem p = {.windows = data[1], .taps = data[2], .tap_count = bytes[2] / 8, .scale = data[4], .bias = data[5]};
+	conv_problem p = {.windows = data[1], .taps = data[2], .tap_count = bytes[2] / 8, .scale = data[4], .bias = data[5],
+	                  .splits = bytes[6] ? data[6] : NULL, .factors = data[7], .factor_count = bytes[7] / 8};
 	read_geometry(&p, g);
 	const int64_t most = (int64_t)1 << 40;
 	if (p.kernels < 1 || p.kernels > most || p.sizes[1] < 0 || p.sizes[1] > most / p.kernels ||
@@ -142,6 +149,7 @@ static napi_value prepare(napi_env env, napi_callback_info info) {
 	const int64_t channels = p.sizes[1] * p.kernels;
 	if (bytes[4] != channels * 8) return addon_throw(env, "INVALID_ARGUMENT", ARRAYS[4].what);
 	if (bytes[5] != channels * 8) return addon_throw(env, "INVALID_ARGUMENT", ARRAYS[5].what);
+	if (bytes[6] != 0 && bytes[6] != p.kernels * SPLIT_WORDS * 8) return addon_throw(env, "INVALID_ARGUMENT", ARRAYS[6].what);
 	int64_t entries = 0;
 	for (int k = 1; k < 6; k++) {
 		if (k == 3) continue;

@@ -1,6 +1,7 @@
 /* Every argument once more, against each other and against the buffers' lengths: nothing below this file checks. */
 #include "check.h"
 
+#include "kernels.h"
 #include "numbers.h"
 
 /* Beyond any memory, and small enough that sums and products of two fit 128 bits with room to spare. */
@@ -48,6 +49,28 @@ static conv_status check_window(const conv_problem *p, const conv_window *w, con
 	return CONV_OK;
 }
 
+static conv_status check_split(const conv_problem *p, int64_t m, const char **why) {
+	const conv_window *w = &p->windows[m];
+	const conv_split *s = &p->splits[m];
+	if (w->rows == 0) return CONV_OK;
+	REQUIRE(within(s->rank, 1, MOST) && within(s->at, 0, p->factor_count), "split: rank and place are out of range");
+	REQUIRE((wide)s->at + (wide)s->rank * ((wide)w->rows + w->cols) <= p->factor_count, "split: factors lie outside the factor array");
+	return CONV_OK;
+}
+
+/* What only one algorithm needs. */
+static conv_status check_algorithm(const conv_problem *p, const char **why) {
+	REQUIRE(within(p->algorithm, 0, CONV_ALGORITHMS - 1), "unknown algorithm");
+	REQUIRE(within(p->factor_count, 0, MOST), "the number of factors is out of range");
+	if (p->algorithm == CONV_DIRECT) return CONV_OK;
+	REQUIRE(p->accumulator < CONV_VECTOR_ACCUMULATORS, "sums wider than 64 bits are formed directly");
+	if (p->algorithm != CONV_SEPARABLE) return CONV_OK;
+	REQUIRE(p->splits && (p->factor_count == 0 || p->factors), "the splits are missing");
+	conv_status status = CONV_OK;
+	for (int64_t m = 0; m < p->kernels && status == CONV_OK; m++) status = check_split(p, m, why);
+	return status;
+}
+
 static conv_status check_types(const conv_problem *p, const char **why) {
 	REQUIRE(within(p->image_dtype, 0, CONV_DTYPES - 1) && within(p->out_dtype, 0, CONV_DTYPES - 1), "unknown dtype");
 	REQUIRE(within(p->sum, CONV_SUM_INTEGER, CONV_SUM_F64), "unknown kind of sum");
@@ -82,6 +105,7 @@ conv_status conv_check_problem(const conv_problem *p, const char **why) {
 	if (status == CONV_OK) status = check_axis(&p->y, p->sizes[2], why);
 	if (status == CONV_OK) status = check_axis(&p->x, p->sizes[3], why);
 	for (int64_t m = 0; m < p->kernels && status == CONV_OK; m++) status = check_window(p, &p->windows[m], why);
+	if (status == CONV_OK) status = check_algorithm(p, why);
 	return status;
 }
 

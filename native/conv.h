@@ -45,6 +45,15 @@ typedef enum conv_accumulator {
 	CONV_ACCUMULATORS
 } conv_accumulator;
 
+/* How sums are formed. The exact order of every kind is stated with its tile. */
+typedef enum conv_algorithm {
+	CONV_DIRECT,
+	CONV_SEPARABLE, /* from the splits: rows first, then columns */
+	CONV_BOX,       /* all taps of a window are equal: running sums */
+	CONV_FFT,       /* overlap-save on tiles of fft_h x fft_w */
+	CONV_ALGORITHMS
+} conv_algorithm;
+
 typedef enum conv_sum { CONV_SUM_INTEGER, CONV_SUM_F32, CONV_SUM_F64 } conv_sum;
 typedef enum conv_overflow { CONV_SATURATE, CONV_WRAP, CONV_THROW } conv_overflow;
 typedef enum conv_rounding { CONV_NEAREST_EVEN, CONV_HALF_AWAY, CONV_TRUNCATE, CONV_FLOOR } conv_rounding;
@@ -66,6 +75,14 @@ typedef struct conv_window {
 } conv_window;
 
 /*
+ * A window as a sum of `rank` products column * row: factors[at ..] holds for each the `rows` numbers of the column, then the `cols`
+ * numbers of the row. Read for CONV_SEPARABLE alone.
+ */
+typedef struct conv_split {
+	int64_t rank, at;
+} conv_split;
+
+/*
  * What the positions of one axis show: 0 .. n-1 themselves, position first + k below 0 head[k], position n + k tail[k].
  * -1: the constant value.
  */
@@ -85,11 +102,15 @@ typedef struct conv_problem {
 	int64_t dilation_y, dilation_x;
 	int64_t tile_h, tile_w;   /* outputs computed as one piece of work */
 	int64_t index_strides[4]; /* of the result's linear index, in canonical axis order; for the first overflow */
-	int64_t image_dtype, out_dtype, sum, accumulator, overflow, rounding, tap_kind;
+	int64_t image_dtype, out_dtype, sum, accumulator, overflow, rounding, tap_kind, algorithm;
+	int64_t fft_h, fft_w; /* for CONV_FFT */
 	conv_axis y, x;
 	const conv_window *windows; /* one per kernel */
 	const uint64_t *taps;       /* 64 bits each, as tap_kind says */
 	int64_t tap_count;
+	const conv_split *splits; /* for CONV_SEPARABLE: one per kernel */
+	const uint64_t *factors;  /* 64 bits each, as tap_kind says */
+	int64_t factor_count;
 	uint64_t value; /* outside under a constant boundary: the bits of a double for float images, else of an int64 or uint64 */
 	const double *scale, *bias; /* one per result channel: channel*kernels + kernel */
 } conv_problem;

@@ -33,13 +33,15 @@ static int copy_problem(conv_exec *e, const conv_problem *from) {
 	if (p->out_w <= 1) p->stride_x = 1;
 	p->windows = keep_copy(e, from->windows, from->kernels, sizeof(conv_window));
 	p->taps = keep_copy(e, from->taps, from->tap_count, 8);
+	p->splits = keep_copy(e, from->splits, from->splits ? from->kernels : 0, sizeof(conv_split));
+	p->factors = keep_copy(e, from->factors, from->factor_count, 8);
 	p->scale = keep_copy(e, from->scale, channels, 8);
 	p->bias = keep_copy(e, from->bias, channels, 8);
 	p->y.head = keep_copy(e, from->y.head, from->y.heads, 4);
 	p->y.tail = keep_copy(e, from->y.tail, from->y.tails, 4);
 	p->x.head = keep_copy(e, from->x.head, from->x.heads, 4);
 	p->x.tail = keep_copy(e, from->x.tail, from->x.tails, 4);
-	return p->windows && p->taps && p->scale && p->bias && p->y.head && p->y.tail && p->x.head && p->x.tail;
+	return p->windows && p->taps && p->splits && p->factors && p->scale && p->bias && p->y.head && p->y.tail && p->x.head && p->x.tail;
 }
 
 static double as_double(int64_t kind, uint64_t bits) {

@@ -155,6 +155,9 @@ function rightProblem() {
 		1,
 		1,
 		0,
+		pick([0, 0, 1, 2]),
+		0,
+		0,
 	];
 	const taps = integer
 		? BigInt64Array.from({ length: 9 }, () => BigInt(below(9) - 4))
@@ -167,6 +170,8 @@ function rightProblem() {
 		Int32Array.of(h - 1, 0, w - 1, 0),
 		Float64Array.of(1),
 		Float64Array.of(0),
+		BigInt64Array.of(1n, 0n),
+		integer ? BigInt64Array.from({ length: 6 }, () => BigInt(below(5) - 2)) : Float64Array.from({ length: 6 }, () => below(100) / 7),
 	];
 }
 

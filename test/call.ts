@@ -96,7 +96,7 @@ export interface Outcome {
 	readonly values: readonly Value[];
 	readonly shape: readonly number[];
 	readonly dtype: string;
-	readonly report: { readonly backend: string; readonly plan: string; readonly fallbacks: readonly unknown[] };
+	readonly report: { readonly backend: string; readonly plan: string; readonly algorithm: string; readonly fallbacks: readonly unknown[] };
 }
 
 type Extra = NonNullable<Parameters<typeof convolve>[2]>;

@@ -73,7 +73,7 @@ async function difference(
 	const overflow = throws ? judgeOverflow(request, expected, undefined, arithmetic) : undefined;
 	if (overflow !== undefined) return overflow;
 	const values = out === undefined ? outcome.values : gathered(out);
-	return judgeAll(values, request, expected, arithmetic)[0];
+	return judgeAll(values, request, expected, { ...arithmetic, algorithm: outcome.report.algorithm })[0];
 }
 
 /** The values of a strided array in row-major order. */

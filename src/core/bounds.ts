@@ -4,6 +4,7 @@
  */
 import { DTYPES, type Dtype, type Overflow, type Rounding, roundTo } from './dtype.ts';
 import { isPlain, type KernelWindow, type Problem } from './problem.ts';
+import type { Split } from './structure.ts';
 
 /** How a plan's sums may err. */
 export interface ErrorModel {
@@ -17,6 +18,8 @@ export interface ErrorModel {
 	readonly max: number;
 	/** Unit roundoff of `scale·sum + bias`; 0 where scale is 1 and bias 0. */
 	readonly epilogueUnit: number;
+	/** How far the products that stand for the kernel may be from it; absent where the taps are used as they are. */
+	readonly split?: Pick<Split, 'relative' | 'residual' | 'excess'>;
 }
 
 /** γ(n) = n·u / (1 − n·u): n roundings, each a factor 1 + δ with |δ| ≤ u. Higham, Accuracy and Stability, lemma 3.1. */
@@ -55,6 +58,32 @@ export function directModel(problem: Problem, options: { relaxed?: boolean; epil
 	return { unit: factor * unit, depth, tiny, max, epilogueUnit };
 }
 
+/**
+ * The model of a sum over products, rows before columns: a product's row and column are each rounded to the sum's type and passed by
+ * as many roundings as they have taps, and the products are added one after the other. The worst window of a bank stands for all.
+ */
+export function splitModel(
+	problem: Problem,
+	splits: readonly Split[],
+	options: { relaxed?: boolean; epilogue?: 'float32' | 'float64' } = {},
+): ErrorModel {
+	const model = directModel(problem, options);
+	if (model.unit === 0) return model; // integers: exact factors, exact sums
+	const rank = Math.max(1, ...splits.map(({ products }) => products.length));
+	const worst = (key: 'relative' | 'residual' | 'excess') => Math.max(0, ...splits.map((split) => split[key]));
+	const split = { relative: worst('relative'), residual: worst('residual'), excess: worst('excess') };
+	return { ...model, depth: model.depth + 2 + rank - 1, split };
+}
+
+/**
+ * The model of running sums: each axis takes a sum of at most as many pixels as the window has rows or columns, from two partial sums
+ * of a block; the tap multiplies once.
+ */
+export function boxModel(problem: Problem, options: { relaxed?: boolean; epilogue?: 'float32' | 'float64' } = {}): ErrorModel {
+	const model = directModel(problem, options);
+	return model.unit === 0 ? model : { ...model, depth: model.depth + 2 };
+}
+
 /** What the bound of one pixel needs to know about it; sums over the taps of its window. */
 export interface PixelTerms {
 	/** Σ|tap·pixel| */
@@ -63,6 +92,8 @@ export interface PixelTerms {
 	readonly taps: number;
 	/** Σ|pixel| */
 	readonly pixels: number;
+	/** max |pixel| */
+	readonly largest: number;
 	/** Number of taps. */
 	readonly count: number;
 	readonly scale: number;
@@ -74,20 +105,33 @@ export interface PixelTerms {
  *
  *     γ(n)·|s|·A  +  γ(4)·(|s|·A + |b|)  +  flushed subnormals: tiny·(|s|·(Σ|w| + Σ|x| + count) + 2)
  *
- * with A = Σ|tap·pixel|. The first γ is absent for exact integer sums, the second where scale is 1 and bias 0.
+ * with A = Σ|tap·pixel|. The first γ is absent for exact integer sums, the second where scale is 1 and bias 0. Where products stand for
+ * the kernel, A grows by what they cancel, and what they miss of the taps is added.
  */
 export function pixelBound(model: ErrorModel, terms: PixelTerms): number {
-	const scaled = Math.abs(terms.scale) * terms.magnitude;
+	const scaled = Math.abs(terms.scale) * reached(model, terms);
+	const missed = Math.abs(terms.scale) * missing(model, terms);
 	const sum = model.unit === 0 ? 0 : gamma(model.depth, model.unit) * scaled;
 	const epilogue = model.epilogueUnit === 0 ? 0 : gamma(EPILOGUE_DEPTH, model.epilogueUnit) * (scaled + sum + Math.abs(terms.bias));
 	const epilogueFlushes = model.epilogueUnit === 0 ? 0 : 2; // the product and the addition
-	const flushed = model.tiny * (Math.abs(terms.scale) * (terms.taps + terms.pixels + terms.count) + epilogueFlushes);
-	return sum + epilogue + flushed;
+	const flushes =
+		model.split === undefined ? terms.taps + terms.pixels + terms.count : (1 + 2 * terms.taps) * (1 + terms.pixels + terms.count); // Σ|column| ≤ 2·Σ|w|, each row before it flushes as a sum does
+	const flushed = model.tiny * (Math.abs(terms.scale) * flushes + epilogueFlushes);
+	return sum + epilogue + missed + flushed;
 }
+
+/** Σ|column·row·pixel|: what is really added up. */
+const reached = ({ split }: ErrorModel, { magnitude, largest }: PixelTerms): number =>
+	split === undefined ? magnitude : magnitude * (1 + split.relative) + split.excess * largest;
+
+/** |Σ(tap − Σ column·row)·pixel| at most. */
+const missing = ({ split }: ErrorModel, { magnitude, largest }: PixelTerms): number =>
+	split === undefined ? 0 : split.relative * magnitude + split.residual * largest;
 
 /** True where intermediate results of this pixel may overflow the sum's type although every pixel is finite. */
 export const mayOverflow = (model: ErrorModel, terms: PixelTerms): boolean =>
-	(Math.max(1, Math.abs(terms.scale)) * terms.magnitude + Math.abs(terms.bias)) * (1 + gamma(model.depth + EPILOGUE_DEPTH, model.unit)) >=
+	(Math.max(1, Math.abs(terms.scale)) * reached(model, terms) + Math.abs(terms.bias)) *
+		(1 + gamma(model.depth + EPILOGUE_DEPTH, model.unit)) >=
 	model.max;
 
 // ── stores ───────────────────────────────────────────────────────────────────────────────────────────────────────────

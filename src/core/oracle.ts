@@ -66,7 +66,7 @@ export class Oracle {
 			}
 		}
 		const [s, b] = [scale[channel] as number, bias[channel] as number];
-		const terms = { magnitude: Math.abs(Number(sum)), taps: 0, pixels: 0, count: 0, scale: s, bias: b };
+		const terms = { magnitude: Math.abs(Number(sum)), taps: 0, pixels: 0, largest: 0, count: 0, scale: s, bias: b };
 		if (isPlainChannel(this.#problem, channel)) {
 			return { value: sum, stored: storeInteger(sum, output.dtype, overflow), terms, finite: true };
 		}
@@ -78,7 +78,7 @@ export class Oracle {
 	#float(window: KernelWindow, channel: number, base: number, y: number, x: number): OraclePixel {
 		const { stride, dilation, output, overflow, rounding, scale, bias } = this.#problem;
 		const [top, left] = [window.first[0] + y * stride[0], window.first[1] + x * stride[1]];
-		let [sum, magnitude, taps, pixels] = [0, 0, 0, 0];
+		let [sum, magnitude, taps, pixels, largest] = [0, 0, 0, 0, 0];
 		let finite = true;
 		for (let j = 0; j < window.rows; j++) {
 			let rowSum = 0;
@@ -90,12 +90,13 @@ export class Oracle {
 				magnitude += Math.abs(tap * pixel);
 				taps += Math.abs(tap);
 				pixels += Math.abs(pixel);
+				largest = Math.max(largest, Math.abs(pixel));
 			}
 			sum += rowSum;
 		}
 		const [s, b] = [scale[channel] as number, bias[channel] as number];
 		const value = isPlainChannel(this.#problem, channel) ? sum : s * sum + b;
-		const terms = { magnitude, taps, pixels, count: window.taps.length, scale: s, bias: b };
+		const terms = { magnitude, taps, pixels, largest, count: window.taps.length, scale: s, bias: b };
 		const pixel = { value, stored: storeReal(value, output.dtype, rounding, overflow), terms };
 		if (!finite || !hasHoles(this.#problem)) return { ...pixel, finite };
 		const height = dilatedSize(window.rows, dilation[0]);

@@ -1,6 +1,7 @@
 /** A Decision as text for a person and as data for a machine. */
 import type { Candidate, Decision } from '../core/plan.ts';
 import { describe } from '../core/problem.ts';
+import { showStep } from '../core/steps.ts';
 
 /** Milliseconds with three significant digits. */
 export function showMilliseconds(ms: number): string {
@@ -25,7 +26,7 @@ export function explain(decision: Decision): string {
 		`predicted    ${showMilliseconds(plan.predicted.milliseconds)}, ${plan.predicted.bytes} bytes beside image and result`,
 		`sums         ${plan.accumulator}, ${depth}`,
 		`store        ${problem.output.dtype}, ${plan.overflow}`,
-		`steps        ${plan.steps.map(({ kind, rows, cols }) => `${kind} ${rows}x${cols}`).join(', ')}`,
+		`steps        ${plan.steps.map(showStep).join(', ')}`,
 		'candidates',
 		...candidates.map((candidate) => row(candidate, decision, width)),
 	].join('\n');

@@ -88,11 +88,13 @@ test('an instruction set that is not there', async () => {
 	expect(() =>
 		addon.prepare(
 			missing,
-			new BigInt64Array(31),
+			new BigInt64Array(34),
 			new BigInt64Array(0),
 			new Float64Array(0),
 			new Int32Array(0),
 			new Float64Array(0),
+			new Float64Array(0),
+			new BigInt64Array(0),
 			new Float64Array(0),
 		),
 	).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
@@ -195,9 +197,9 @@ test('worker threads: results, and an end in the middle of the work', { timeout:
 		const { parentPort, workerData } = require('node:worker_threads');
 		const addon = require(workerData.path);
 		const [h, w] = [3000, 3000];
-		const geometry = [1, 1, h, w, 1, h, w, 1, 1, 1, 1, 64, 512, h * w, h * w, w, 1, 9, 9, 1, 0, 0, 0, 0, -1, 1, 1, -1, 1, 1, 0];
+		const geometry = [1, 1, h, w, 1, h, w, 1, 1, 1, 1, 64, 512, h * w, h * w, w, 1, 9, 9, 1, 0, 0, 0, 0, -1, 1, 1, -1, 1, 1, 0, 0, 0, 0];
 		const handle = addon.prepare(addon.isas()[0], BigInt64Array.from(geometry, BigInt), BigInt64Array.of(3n, 3n, -1n, -1n, 0n),
-			new Float64Array(9).fill(1), Int32Array.of(0, h - 1, 0, w - 1), Float64Array.of(1), Float64Array.of(0));
+			new Float64Array(9).fill(1), Int32Array.of(0, h - 1, 0, w - 1), Float64Array.of(1), Float64Array.of(0), new BigInt64Array(0), new Float64Array(0));
 		const views = BigInt64Array.from([0, 0, w, 1, 0, 0, 0, w, 1, 0], BigInt);
 		const image = new Float32Array(h * w).fill(1);
 		let left = 4;

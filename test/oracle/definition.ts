@@ -53,6 +53,8 @@ export interface Pixel {
 	readonly magnitude: Dyadic;
 	readonly taps: Dyadic;
 	readonly pixels: Dyadic;
+	/** max |pixel| */
+	readonly largest: Dyadic;
 	readonly count: number;
 	readonly scale: number;
 	readonly bias: number;
@@ -261,7 +263,7 @@ export function answer(request: Request): Answer {
 
 /** One output pixel; `under` says which image value lies under an element of the dilated kernel. */
 function onePixel(window: Window, under: (e: Element) => number, seen: Scaled, tapExponent: number, scale: number, bias: number): Pixel {
-	let [sum, magnitude, taps, pixels] = [0n, 0n, 0n, 0n];
+	let [sum, magnitude, taps, pixels, largest] = [0n, 0n, 0n, 0n, 0n];
 	let count = 0;
 	const strange: { tap: bigint; pixel: number }[] = [];
 	for (const element of window.elements) {
@@ -275,6 +277,7 @@ function onePixel(window: Window, under: (e: Element) => number, seen: Scaled, t
 		magnitude += absolute(product);
 		taps += absolute(element.tap);
 		pixels += absolute(pixel);
+		if (absolute(pixel) > largest) largest = absolute(pixel);
 		count++;
 	}
 	const e = seen.exponent + tapExponent;
@@ -285,6 +288,7 @@ function onePixel(window: Window, under: (e: Element) => number, seen: Scaled, t
 		magnitude: { m: magnitude, e },
 		taps: { m: taps, e: tapExponent },
 		pixels: { m: pixels, e: seen.exponent },
+		largest: { m: largest, e: seen.exponent },
 		count,
 		scale,
 		bias,

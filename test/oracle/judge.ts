@@ -13,6 +13,8 @@ export interface Arithmetic {
 	readonly relaxed?: boolean;
 	/** Precision of `scale·sum + bias` on integer sums. */
 	readonly epilogue?: 'float32' | 'float64';
+	/** What formed the sums: the first word of a plan's name. Products and running sums have their own models. */
+	readonly algorithm?: string;
 }
 
 const UNIT = { float32: 2 ** -24, float64: 2 ** -53 } as const;
@@ -26,7 +28,13 @@ export function modelOf(answer: Answer, arithmetic: Arithmetic = {}): ErrorModel
 	const epilogueUnit = answer.plain ? 0 : factor * UNIT[epilogue];
 	if (answer.sum === 'integer') return { unit: 0, depth: 0, tiny: 0, max: Infinity, epilogueUnit };
 	const depth = answer.depth + answer.conversions;
-	return { unit: factor * UNIT[answer.sum], depth, tiny: TINY[answer.sum], max: MAX[answer.sum], epilogueUnit };
+	const model = { unit: factor * UNIT[answer.sum], depth, tiny: TINY[answer.sum], max: MAX[answer.sum], epilogueUnit };
+	if (arithmetic.algorithm === 'box') return { ...model, depth: depth + 2 };
+	// both factors are rounded, and may miss a tap by one unit in its last place
+	if (arithmetic.algorithm === 'separable') {
+		return { ...model, depth: depth + 2, split: { relative: 2 * UNIT[answer.sum], residual: 0, excess: 0 } };
+	}
+	return model;
 }
 
 /** An integer sum is exact: what may err is scale·sum + bias, however large the products were. */
@@ -34,6 +42,7 @@ const termsOf = (pixel: Pixel, model: ErrorModel): PixelTerms => ({
 	magnitude: toNumber(model.unit === 0 ? magnitude(pixel.sum) : pixel.magnitude),
 	taps: toNumber(pixel.taps),
 	pixels: toNumber(pixel.pixels),
+	largest: toNumber(pixel.largest),
 	count: pixel.count,
 	scale: pixel.scale,
 	bias: pixel.bias,
@@ -158,7 +167,7 @@ export function judgeOverflow(
 ): string | undefined {
 	const named = /pixel \[([\d, ]+)\]/.exec(message ?? '')?.[1]?.replaceAll(' ', '');
 	if (message !== undefined && named === undefined) return `no pixel in: ${message}`;
-	const model = modelOf(answer, arithmetic);
+	const model = modelOf(answer, { ...arithmetic, algorithm: 'separable' }); // a message does not say what formed the sum: the widest
 	const rules = rulesOf(request, answer);
 	for (const [k, pixel] of answer.pixels.entries()) {
 		const verdict = fits(pixel, answer, rules, model);

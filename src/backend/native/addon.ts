@@ -20,6 +20,8 @@ export interface Addon {
 		maps: Int32Array,
 		scale: Float64Array,
 		bias: Float64Array,
+		splits: BigInt64Array,
+		factors: Float64Array | BigInt64Array | BigUint64Array,
 	): Handle;
 	dispose(executable: Handle): void;
 	/** What computes ('scalar' or an instruction set), and how many tiles it has computed so far. */

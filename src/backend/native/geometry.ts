@@ -2,13 +2,15 @@
 import { indexMap } from '../../core/boundary.ts';
 import { DTYPES } from '../../core/dtype.ts';
 import { type PlaneView, rowMajorStrides, toCanonical } from '../../core/ndarray.ts';
-import type { Extent } from '../../core/plan.ts';
+import type { Plan } from '../../core/plan.ts';
 import { cannotOverflow, type Problem, reach, sumMagnitude } from '../../core/problem.ts';
 import { ACCUMULATORS, dtypeNumber, type NativeAccumulator } from './addon.ts';
 
 const SUMS = ['integer', 'float32', 'float64'];
 const OVERFLOWS = ['saturate', 'wrap', 'throw'];
 const ROUNDINGS = ['nearest-even', 'half-away', 'truncate', 'floor'];
+/** conv_algorithm, by the kind of a plan's steps. */
+const ALGORITHM_NUMBERS = { direct: 0, separable: 1, box: 2, fft: 3 } as const;
 const TAPS_F64 = 0;
 const TAPS_I64 = 1;
 const TAPS_U64 = 2;
@@ -75,11 +77,29 @@ function valueBits(problem: Problem): bigint {
 	return new BigInt64Array(Float64Array.of(Number(problem.value)).buffer)[0] as bigint;
 }
 
+/** The products of separable steps: per kernel their number and where they begin, and all factors, one behind the other. */
+function allFactors(problem: Problem, plan: Plan): { splits: BigInt64Array; factors: Float64Array | BigInt64Array } {
+	const splits: number[] = [];
+	const factors: number[] = [];
+	for (const step of plan.steps) {
+		if (step.kind !== 'separable') continue;
+		splits.push(step.products.length, factors.length);
+		for (const { column, row } of step.products) factors.push(...column, ...row);
+	}
+	return {
+		splits: BigInt64Array.from(splits, BigInt),
+		factors: problem.sum === 'integer' ? BigInt64Array.from(factors, BigInt) : Float64Array.from(factors),
+	};
+}
+
 /** The arguments of Addon.prepare behind the instruction set. */
-export function prepareArguments(problem: Problem, accumulator: NativeAccumulator, tile: Extent) {
+export function prepareArguments(problem: Problem, accumulator: NativeAccumulator, plan: Plan) {
 	const { image, output, stride, dilation, windows } = problem;
 	const [y, x] = [axisMaps(problem, 0), axisMaps(problem, 1)];
 	const { taps, kind, starts } = allTaps(problem);
+	const { splits, factors } = allFactors(problem, plan);
+	const [step] = plan.steps;
+	const size = step?.kind === 'fft' ? step.size : { height: 0, width: 0 };
 	// A proof that nothing overflows lets the faster store run, unless the sums are held modulo 2^64: those look negative from
 	// 2^63 on, and only the wrapping store reads them as they are meant.
 	const heldWhole = problem.sum !== 'integer' || problem.windows.every((window) => sumMagnitude(problem, window) < 2n ** 63n);
@@ -91,8 +111,8 @@ export function prepareArguments(problem: Problem, accumulator: NativeAccumulato
 		output.sizes[3],
 		...stride,
 		...dilation,
-		tile.height,
-		tile.width,
+		plan.tile.height,
+		plan.tile.width,
 		...toCanonical(output.layout, rowMajorStrides(output.shape), 0),
 		dtypeNumber(image.dtype),
 		dtypeNumber(output.dtype),
@@ -111,12 +131,20 @@ export function prepareArguments(problem: Problem, accumulator: NativeAccumulato
 	}
 	const table = windows.flatMap(({ rows, cols, first }, m) => [rows, cols, ...first, starts[m] as number]);
 	return [
-		BigInt64Array.from([...numbers.map(BigInt), valueBits(problem)]),
+		BigInt64Array.from([
+			...numbers.map(BigInt),
+			valueBits(problem),
+			BigInt(ALGORITHM_NUMBERS[step?.kind ?? 'direct']),
+			BigInt(size.height),
+			BigInt(size.width),
+		]),
 		BigInt64Array.from(table, BigInt),
 		taps,
 		maps,
 		Float64Array.from(problem.scale),
 		Float64Array.from(problem.bias),
+		splits,
+		factors,
 	] as const;
 }
 

@@ -42,7 +42,7 @@ class NativeExecutable implements Executable {
 		this.#problem = problem;
 		this.#addon = addon;
 		try {
-			this.#handle = addon.prepare(plan.isa as string, ...prepareArguments(problem, accumulatorOf(problem), plan.tile));
+			this.#handle = addon.prepare(plan.isa as string, ...prepareArguments(problem, accumulatorOf(problem), plan));
 		} catch (error) {
 			throw translate(error, describe(problem));
 		}
