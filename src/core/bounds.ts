@@ -115,7 +115,9 @@ export function pixelBound(model: ErrorModel, terms: PixelTerms): number {
 	const epilogue = model.epilogueUnit === 0 ? 0 : gamma(EPILOGUE_DEPTH, model.epilogueUnit) * (scaled + sum + Math.abs(terms.bias));
 	const epilogueFlushes = model.epilogueUnit === 0 ? 0 : 2; // the product and the addition
 	const flushes =
-		model.split === undefined ? terms.taps + terms.pixels + terms.count : (1 + 2 * terms.taps) * (1 + terms.pixels + terms.count); // Σ|column| ≤ 2·Σ|w|, each row before it flushes as a sum does
+		model.split === undefined
+			? terms.taps + terms.pixels + terms.count
+			: (1 + 2 * (terms.taps + model.split.excess)) * (1 + terms.pixels + terms.count); // Σ|column| ≤ 2·Σ|w|, each row before it flushes as a sum does
 	const flushed = model.tiny * (Math.abs(terms.scale) * flushes + epilogueFlushes);
 	return sum + epilogue + missed + flushed;
 }
