@@ -8,7 +8,8 @@ import type { Extent, Plan } from '../../core/plan.ts';
 import { describe, type Problem } from '../../core/problem.ts';
 import type { Backend, Capabilities, Executable, RunOutcome } from '../backend.ts';
 import { ACCUMULATORS, type Addon, type Handle, MOST_THREADS, STATUS_CANCELLED, STATUS_NO_MEMORY } from './addon.ts';
-import { accumulatorOf, type Blocks, candidates, INLINE_MS } from './candidates.ts';
+import { accumulatorOf, type Blocks, candidates } from './candidates.ts';
+import { INLINE_MS } from './costs.ts';
 import { prepareArguments, sameView, viewWords } from './geometry.ts';
 import { loadAddon } from './loader.ts';
 
