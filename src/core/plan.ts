@@ -63,6 +63,8 @@ export interface Decision {
 	readonly plan: Plan;
 	/** Best plan of each further backend, in order. */
 	readonly fallbacks: readonly Plan[];
+	/** What policy 'measure' would try, the chosen plan first. */
+	readonly contenders: readonly Plan[];
 	readonly candidates: readonly Candidate[];
 }
 

@@ -5,7 +5,7 @@ import { DTYPES } from '../../core/dtype.ts';
 import { type Accumulator, ALGORITHMS, type Algorithm, type Candidate, type Extent, type Plan, planName } from '../../core/plan.ts';
 import { cannotOverflow, isPlain, type Problem, reach, sumMagnitude } from '../../core/problem.ts';
 import { MOST_THREADS, type NativeAccumulator } from './addon.ts';
-import { cellName, predict, shippedCosts, type Work } from './costs.ts';
+import { cellName, predict, type Work, withShipped } from './costs.ts';
 
 /** Register block of each accumulator's kernel, from the kernel table; absent: the scalar body. */
 export type Blocks = Readonly<Partial<Record<NativeAccumulator, Extent>>>;
@@ -121,7 +121,7 @@ function overflowText(problem: Problem, accumulator: NativeAccumulator): string 
 function directPlan(problem: Problem, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Plan {
 	const isa = capabilities.isa as string;
 	const accumulator = accumulatorOf(problem);
-	const costs = capabilities.costs ?? shippedCosts(isa);
+	const costs = capabilities.costs ?? withShipped(isa);
 	const most = Math.min(wish.threads ?? capabilities.threads, MOST_THREADS);
 	const { milliseconds, threads } = predict(costs, directWork(problem, accumulator), { most, cores: capabilities.threads });
 	const tile = tileOf(problem, accumulator, threads);

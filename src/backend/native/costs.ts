@@ -80,7 +80,11 @@ const SHIPPED: Readonly<Record<string, Costs>> = {
 	},
 };
 
-export const shippedCosts = (isa: string): Costs => SHIPPED[isa] ?? (SHIPPED.base as Costs);
+/** What was measured, completed by what is shipped. */
+export function withShipped(isa: string, measured?: Costs): Costs {
+	const shipped = SHIPPED[isa] ?? (SHIPPED.base as Costs);
+	return measured === undefined ? shipped : { from: measured.from, numbers: { ...shipped.numbers, ...measured.numbers } };
+}
 
 /** Milliseconds below which a run is done at once on the calling thread. */
 export const INLINE_MS = 0.1;
