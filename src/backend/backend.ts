@@ -12,6 +12,14 @@ import type { PlaneView } from '../core/ndarray.ts';
 import type { Algorithm, Candidate, Plan } from '../core/plan.ts';
 import type { Problem, SumKind } from '../core/problem.ts';
 
+/** Constants of a cost model: plain data, shipped with the library or measured on this machine. */
+export interface Costs {
+	/** Where they come from: the machine and the date. */
+	readonly from: string;
+	/** By name; as many numbers each as the model has terms of that name. */
+	readonly numbers: Readonly<Record<string, readonly number[]>>;
+}
+
 /** What a backend can do on this machine: plain data, so that choosing stays a pure function of it. */
 export interface Capabilities {
 	readonly backend: string;
@@ -22,6 +30,10 @@ export interface Capabilities {
 	readonly sums: readonly SumKind[];
 	/** Numbers worth showing: cache sizes, buffer limits. */
 	readonly limits: Readonly<Record<string, number | string>>;
+	/** What its plans' predicted times rest on. */
+	readonly costs?: Costs;
+	/** What is to be said in every report: a calibration file that cannot be used. */
+	readonly warnings?: readonly string[];
 	/** True for emulated devices: used when asked for, never chosen by 'auto'. */
 	readonly software?: boolean;
 }
@@ -73,4 +85,6 @@ export interface PlanWish {
 	readonly threads?: number;
 	readonly tolerance?: number;
 	readonly accuracy: 'norm' | 'pixel';
+	/** 'device': image and result stay in the backend's own memory. Default: both are host memory, and transfers count. */
+	readonly memory?: 'host' | 'device';
 }

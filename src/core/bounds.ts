@@ -122,6 +122,28 @@ export function pixelBound(model: ErrorModel, terms: PixelTerms): number {
 	return sum + epilogue + missed + flushed;
 }
 
+/**
+ * The bound of the sum itself, relative to max|image|·Σ|kernel|: the same number for every pixel. 0 where sums are exact. Flushed
+ * subnormals, scale and bias are left out.
+ */
+export function relativeBound(problem: Problem, model: ErrorModel): number {
+	const sumOnly = { ...model, tiny: 0, epilogueUnit: 0 };
+	let worst = 0;
+	for (const { taps } of problem.windows) {
+		const total = sumOfMagnitudes(taps);
+		if (total === 0) continue;
+		const terms = { magnitude: total, taps: total, pixels: taps.length, largest: 1, count: taps.length, scale: 1, bias: 0 };
+		worst = Math.max(worst, pixelBound(sumOnly, terms) / total);
+	}
+	return worst;
+}
+
+function sumOfMagnitudes(taps: KernelWindow['taps']): number {
+	let sum = 0;
+	for (const tap of taps) sum += Math.abs(Number(tap));
+	return sum;
+}
+
 /** Σ|column·row·pixel|: what is really added up. */
 const reached = ({ split }: ErrorModel, { magnitude, largest }: PixelTerms): number =>
 	split === undefined ? magnitude : magnitude * (1 + split.relative) + split.excess * largest;

@@ -8,7 +8,9 @@ import type { Extent, Plan } from '../../core/plan.ts';
 import { describe, type Problem } from '../../core/problem.ts';
 import type { Backend, Capabilities, Executable, RunOutcome } from '../backend.ts';
 import { ACCUMULATORS, type Addon, type Handle, MOST_THREADS, STATUS_CANCELLED, STATUS_NO_MEMORY } from './addon.ts';
-import { accumulatorOf, type Blocks, candidates, INLINE_MS } from './candidates.ts';
+import { measuredCosts } from './calibration.ts';
+import { accumulatorOf, type Blocks, candidates } from './candidates.ts';
+import { INLINE_MS, withShipped } from './costs.ts';
 import { prepareArguments, sameView, viewWords } from './geometry.ts';
 import { loadAddon } from './loader.ts';
 
@@ -124,6 +126,7 @@ class NativeBackend implements Backend {
 			if (block !== undefined) found[ACCUMULATORS[k] as (typeof ACCUMULATORS)[number]] = { height: block[0], width: block[1] };
 		}
 		this.#blocks = found;
+		const { costs, problem } = measuredCosts(isa);
 		this.capabilities = {
 			backend: 'native',
 			isa,
@@ -131,6 +134,8 @@ class NativeBackend implements Backend {
 			algorithms: ['direct'],
 			sums: ['integer', 'float32', 'float64'],
 			limits: { isas: addon.isas().join(' '), mostThreads: MOST_THREADS },
+			costs: withShipped(isa, costs),
+			...(problem === undefined ? {} : { warnings: [problem] }),
 		};
 	}
 
