@@ -5,9 +5,9 @@
  *     FALTUNG_SEED=…  FALTUNG_CASES=…
  */
 import { describe, expect, test } from 'vitest';
-import { findSuspects } from '../src/core/checksum-sums.ts';
-import type { ChecksumFindings } from '../src/core/checksum-sums.ts';
 import { loadBackend } from '../src/backend/registry.ts';
+import type { ChecksumFindings } from '../src/core/checksum-sums.ts';
+import { findSuspects } from '../src/core/checksum-sums.ts';
 import type { Backend, FaltungError } from '../src/index.ts';
 import { tested } from './backends.ts';
 import { call, VIEW_KINDS } from './call.ts';
@@ -22,7 +22,7 @@ function watched(real: Backend, see: (findings: ChecksumFindings, kind: string, 
 	return {
 		name: real.name,
 		capabilities: real.capabilities,
-		candidates: real.candidates,
+		candidates: (problem, wish) => real.candidates(problem, wish),
 		prepare: async (problem, plan) => {
 			const inner = await real.prepare(problem, plan);
 			return {
@@ -31,7 +31,11 @@ function watched(real: Backend, see: (findings: ChecksumFindings, kind: string, 
 				checksum: async (image, result, scheme, signal) => {
 					const own = inner.checksum?.(image, result, scheme, signal);
 					const findings = await (own ?? findSuspects({ problem, scheme, image, result }, signal));
-					see(findings, scheme.kind, valuesOf(result.data, result.dtype).some((value) => !Number.isFinite(Number(value))));
+					see(
+						findings,
+						scheme.kind,
+						valuesOf(result.data, result.dtype).some((value) => !Number.isFinite(Number(value))),
+					);
 					return findings;
 				},
 				dispose: () => inner.dispose(),
