@@ -3,6 +3,7 @@
 #define FALTUNG_KERNELS_H
 
 #include "conv.h"
+#include "fft_plan.h"
 
 #if defined(__x86_64__)
 #define CONV_ON_X64 1
@@ -72,11 +73,46 @@ typedef struct conv_checks {
 	double (*magnitude)(const double *row, int64_t count);
 } conv_checks;
 
+/*
+ * A tile of complex numbers, fft.h says how it lies. `part` 0 are the real parts, 1 the imaginary ones: each holds one tile of the image.
+ * Pitches count elements between blocks of columns.
+ */
+
+/* Rows of pixels into one part, and what is known of them so far. Sums, lows and highs are kept in 16 lanes, column x in lane x % 16. */
+typedef struct conv_fft_put {
+	void *row; /* of the part: its first vector */
+	int64_t pitch, blocks, count;
+	double pivot; /* a number near the pixels, exact in their type */
+	void *sum, *low, *high; /* of x - pivot; aligned to 64 bytes */
+	int fresh;              /* they begin with this row */
+} conv_fft_put;
+
+/* As many rows as a vector has lanes, transformed along x. */
+typedef struct conv_fft_rows {
+	const conv_fft_axis *axis;
+	void *rows; /* in the first block */
+	int64_t pitch, blocks;
+	const void *spectrum; /* in the order that the transforms leave; NULL: forward only, into the scratch */
+	void *scratch;        /* blocks * lanes complex vectors */
+} conv_fft_rows;
+
+/* Transforms in one float type. */
+typedef struct conv_fft_kernels {
+	void (*put_row)(const conv_fft_put *call, const void *from);
+	double (*square_sum)(const conv_fft_put *call, int64_t rows, double mean, double scale);
+	void (*fill_rows)(const conv_fft_put *call, int64_t rows, double value);
+	void (*columns_forward)(const conv_fft_axis *axis, void *block, const double scale[2], const double shift[2]);
+	void (*rows)(const conv_fft_rows *call);
+	void (*columns_inverse)(const conv_fft_axis *axis, void *block);
+	void (*take_row)(const void *row, int64_t pitch, int64_t count, double scale, double shift, void *to);
+} conv_fft_kernels;
+
 typedef struct conv_isa {
 	const char *name;
 	int vector_bytes;
 	conv_direct_fn direct[CONV_VECTOR_ACCUMULATORS];
 	int group[CONV_VECTOR_ACCUMULATORS]; /* most outputs of one call */
+	const conv_fft_kernels *fft[2];      /* f32, f64 */
 	const conv_load_fn (*load)[CONV_DTYPES];         /* [accumulator][dtype]; NULL: no such pair */
 	conv_pick_store_fn pick_store;
 	int (*has_non_finite)(const void *from, int64_t dtype, int64_t stride, int64_t count);
