@@ -57,14 +57,14 @@ static void run_item(conv_exec *e, const conv_buffers *b, const grid *g, int64_t
 	t.overflow_at = overflow_at;
 	if (atomic_load_explicit(overflow_at, memory_order_relaxed) < conv_linear_index(e, &t, t.y0, t.x0)) return; /* known to fail before */
 	atomic_fetch_add_explicit(&e->tiles, 1, memory_order_relaxed);
-	if (e->isa) conv_vector_tile(e, &t, arena);
+	if (e->isa) e->method->tile(e, &t, arena);
 	else conv_reference_tile(e, &t);
 }
 
 static void *new_arena(const conv_exec *e) {
 	if (e->isa == NULL) return NULL;
 	void *arena = aligned_alloc(64, (size_t)((e->arena_bytes + 63) / 64 * 64));
-	if (arena) conv_prepare_arena(e, arena);
+	if (arena) e->method->prepare_arena(e, arena);
 	return arena;
 }
 
