@@ -5,6 +5,7 @@ import { DTYPES } from '../../core/dtype.ts';
 import { type Accumulator, ALGORITHMS, type Algorithm, type Candidate, type Extent, type Plan, planName } from '../../core/plan.ts';
 import { cannotOverflow, isPlain, type Problem, reach, sumMagnitude } from '../../core/problem.ts';
 import { MOST_THREADS, type NativeAccumulator } from './addon.ts';
+import { boxOption, isOption, lowRankOption, type Option, type OptionOrReason, separableOption, splitTile } from './split.ts';
 
 /** Register block of each accumulator's kernel, from the kernel table; absent: the scalar body. */
 export type Blocks = Readonly<Partial<Record<NativeAccumulator, Extent>>>;
@@ -77,14 +78,19 @@ function storesSlowly(problem: Problem, accumulator: NativeAccumulator): boolean
 	return (problem.overflow !== 'wrap' && bytes > 2 && accumulator !== 'i64') || (problem.overflow === 'throw' && !cannotOverflow(problem));
 }
 
-/** Milliseconds on one thread. */
-function cost(problem: Problem, accumulator: NativeAccumulator, isa: string): number {
+/** Nanoseconds of direct sums on one thread. */
+function directNanoseconds(problem: Problem, accumulator: NativeAccumulator, isa: string): number {
 	const [n, , height, width] = problem.output.sizes;
 	const perKernel = n * problem.image.sizes[1] * height * width;
 	const taps = problem.windows.reduce((sum, window) => sum + window.rows * window.cols, 0);
 	const tap = (TAP_NS[isa] ?? (TAP_NS.base as Readonly<Record<NativeAccumulator, number>>))[accumulator];
-	const pixel = PIXEL_NS + (storesSlowly(problem, accumulator) ? SCALAR_STORE_NS : 0);
-	return (perKernel * (taps * tap + problem.windows.length * pixel) + mapped(problem) * MAP_NS) / 1e6;
+	return perKernel * (taps * tap + problem.windows.length * PIXEL_NS);
+}
+
+/** Milliseconds on one thread: the sums, and what any algorithm pays for slow stores and large maps. */
+function cost(problem: Problem, accumulator: NativeAccumulator, sums: number): number {
+	const outputs = problem.output.sizes.reduce((a, b) => a * b, 1);
+	return (sums + (storesSlowly(problem, accumulator) ? outputs * SCALAR_STORE_NS : 0) + mapped(problem) * MAP_NS) / 1e6;
 }
 
 /** Entries of the index maps, holes of dilated kernels included: they are walked where a large dilation reaches far. */
@@ -125,18 +131,32 @@ function overflowText(problem: Problem, accumulator: NativeAccumulator): string 
 	return accumulator === 'i64' && wraps(problem) ? `${rule}; taken modulo 2^64` : `${rule}; ${bits}`;
 }
 
-function directPlan(problem: Problem, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Plan {
+function directOption(problem: Problem, accumulator: NativeAccumulator, isa: string, body: string): Option {
+	return {
+		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
+		model: directModel(problem),
+		why: `always possible; ${STATED[accumulator]} sums, ${body}`,
+		nanoseconds: directNanoseconds(problem, accumulator, isa),
+		lines: Math.max(0, ...problem.windows.map(({ rows }) => rows)) + 3,
+	};
+}
+
+/** Output rows that one inner step holds in registers, where it is not the direct kernel's block. */
+const BLOCK_ROWS: Readonly<Partial<Record<Algorithm, number>>> = { separable: 4, lowrank: 4, box: 1 };
+
+function planOf(problem: Problem, algorithm: Algorithm, option: Option, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Plan {
 	const isa = capabilities.isa as string;
 	const accumulator = accumulatorOf(problem);
-	const single = cost(problem, accumulator, isa);
+	const single = cost(problem, accumulator, option.nanoseconds);
 	const most = Math.min(wish.threads ?? capabilities.threads, MOST_THREADS);
 	const threads = single < INLINE_MS ? 1 : most;
-	const tile = tileOf(problem, accumulator, threads);
-	const block = blocks[accumulator] ?? { height: 1, width: 1 };
-	const largest = Math.max(0, ...problem.windows.map(({ rows }) => rows));
+	const bytes = BYTES[accumulator];
+	const tile = algorithm === 'direct' ? tileOf(problem, accumulator, threads) : splitTile(problem, option, bytes, threads);
+	const { height, width } = blocks[accumulator] ?? { height: 1, width: 1 };
+	const block = { height: BLOCK_ROWS[algorithm] ?? height, width };
 	return {
-		name: planName({ algorithm: 'direct', problem, tile, block, backend: 'native', isa }),
-		algorithm: 'direct',
+		name: planName({ algorithm, problem, tile, block, backend: 'native', isa }),
+		algorithm,
 		backend: 'native',
 		isa,
 		threads,
@@ -144,29 +164,39 @@ function directPlan(problem: Problem, capabilities: Capabilities, blocks: Blocks
 		block,
 		accumulator: STATED[accumulator],
 		overflow: overflowText(problem, accumulator),
-		model: directModel(problem),
-		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
+		model: option.model,
+		steps: option.steps,
 		predicted: {
 			milliseconds: single < INLINE_MS ? single : single / Math.min(most, capabilities.threads) + POOL_MS,
-			bytes: threads * (largest + 3) * tile.width * BYTES[accumulator],
+			bytes: threads * option.lines * tile.width * bytes,
 		},
 	};
 }
 
-const LATER: Readonly<Record<Exclude<Algorithm, 'direct'>, string>> = {
-	separable: 'the native backend does not split kernels into columns and rows yet',
-	lowrank: 'the native backend does not split kernels into columns and rows yet',
-	box: 'the native backend has no running sums yet',
-	fft: 'the native backend has no Fourier transform yet',
-};
+/** What each algorithm would do, or the reason against it. */
+function optionOf(problem: Problem, algorithm: Algorithm, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): OptionOrReason {
+	const [accumulator, isa] = [accumulatorOf(problem), capabilities.isa as string];
+	switch (algorithm) {
+		case 'direct':
+			return directOption(problem, accumulator, isa, blocks[accumulator] === undefined ? 'scalar C' : `${isa} registers`);
+		case 'separable':
+			return separableOption(problem, accumulator, isa);
+		case 'lowrank':
+			return lowRankOption(problem, accumulator, isa, wish);
+		case 'box':
+			return boxOption(problem, accumulator, isa);
+		case 'fft':
+			return { why: 'the native backend has no Fourier transform yet' };
+	}
+}
 
 /** Every algorithm, as a plan or with the reason against it. */
 export function candidates(problem: Problem, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Candidate[] {
 	return ALGORITHMS.map((algorithm) => {
 		const common = { name: `${algorithm}@native.${capabilities.isa}`, backend: 'native', algorithm };
-		if (algorithm !== 'direct') return { ...common, code: 'UNSUPPORTED', why: LATER[algorithm] };
-		const plan = directPlan(problem, capabilities, blocks, wish);
-		const body = blocks[accumulatorOf(problem)] === undefined ? 'scalar C' : `${capabilities.isa} registers`;
-		return { ...common, name: plan.name, plan, why: `always possible; ${plan.accumulator} sums, ${body}` };
+		const option = optionOf(problem, algorithm, capabilities, blocks, wish);
+		if (!isOption(option)) return { ...common, code: 'UNSUPPORTED', why: option.why };
+		const plan = planOf(problem, algorithm, option, capabilities, blocks, wish);
+		return { ...common, name: plan.name, plan, why: option.why };
 	});
 }
