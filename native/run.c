@@ -85,14 +85,14 @@ static void run_item(conv_exec *e, const conv_buffers *b, const grid *g, int64_t
 	const conv_tile t = tile_of(e, b, g, item, cancelled, overflow_at);
 	if (fails_before(e, &t)) return;
 	atomic_fetch_add_explicit(&e->tiles, 1, memory_order_relaxed);
-	if (e->isa) conv_vector_tile(e, &t, arena);
+	if (e->isa) e->method->tile(e, &t, arena);
 	else conv_reference_tile(e, &t);
 }
 
 static void *new_arena(const conv_exec *e) {
 	if (e->isa == NULL) return NULL;
 	void *arena = aligned_alloc(64, (size_t)((e->arena_bytes + 63) / 64 * 64));
-	if (arena) conv_prepare_arena(e, arena);
+	if (arena) e->method->prepare_arena(e, arena);
 	if (arena && e->fft) conv_fft_prepare_arena(e, arena);
 	return arena;
 }

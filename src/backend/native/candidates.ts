@@ -6,6 +6,7 @@ import { type Accumulator, ALGORITHMS, type Algorithm, type Candidate, type Exte
 import { cannotOverflow, isPlain, type Problem, reach, sumMagnitude } from '../../core/problem.ts';
 import { MOST_THREADS, type NativeAccumulator } from './addon.ts';
 import { cellName, predict, type Work, withShipped } from './costs.ts';
+import { boxOption, isOption, lowRankOption, type Option, type OptionOrReason, separableOption, splitTile } from './split.ts';
 
 /** Register block of each accumulator's kernel, from the kernel table; absent: the scalar body. */
 export type Blocks = Readonly<Partial<Record<NativeAccumulator, Extent>>>;
@@ -73,11 +74,11 @@ function perKernel(problem: Problem): number {
 	return n * problem.image.sizes[1] * height * width;
 }
 
-function directWork(problem: Problem, accumulator: NativeAccumulator): Work {
+function directWork(problem: Problem, accumulator: NativeAccumulator): Pick<Work, 'cell' | 'counts'> {
 	const outputs = perKernel(problem);
 	const [rows, taps] = problem.windows.reduce(([a, b], window) => [a + window.rows, b + window.rows * window.cols], [0, 0]);
 	const counts = [outputs * problem.windows.length, outputs * rows, outputs * taps];
-	return { cell: cellName('direct', accumulator), counts, ...commonWork(problem, accumulator) };
+	return { cell: cellName('direct', accumulator), counts };
 }
 
 /** Entries of the index maps, holes of dilated kernels included: they are walked where a large dilation reaches far. */
@@ -118,18 +119,36 @@ function overflowText(problem: Problem, accumulator: NativeAccumulator): string 
 	return accumulator === 'i64' && wraps(problem) ? `${rule}; taken modulo 2^64` : `${rule}; ${bits}`;
 }
 
-function directPlan(problem: Problem, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Plan {
+function directOption(problem: Problem, accumulator: NativeAccumulator, body: string): Option {
+	return {
+		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
+		model: directModel(problem),
+		why: `always possible; ${STATED[accumulator]} sums, ${body}`,
+		work: directWork(problem, accumulator),
+		lines: Math.max(0, ...problem.windows.map(({ rows }) => rows)) + 3,
+	};
+}
+
+/** Output rows that one inner step holds in registers, where it is not the direct kernel's block. */
+const BLOCK_ROWS: Readonly<Partial<Record<Algorithm, number>>> = { separable: 4, lowrank: 4, box: 1 };
+
+function planOf(problem: Problem, algorithm: Algorithm, option: Option, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Plan {
 	const isa = capabilities.isa as string;
 	const accumulator = accumulatorOf(problem);
 	const costs = capabilities.costs ?? withShipped(isa);
 	const most = Math.min(wish.threads ?? capabilities.threads, MOST_THREADS);
-	const { milliseconds, threads } = predict(costs, directWork(problem, accumulator), { most, cores: capabilities.threads });
-	const tile = tileOf(problem, accumulator, threads);
-	const block = blocks[accumulator] ?? { height: 1, width: 1 };
-	const largest = Math.max(0, ...problem.windows.map(({ rows }) => rows));
+	const { milliseconds, threads } = predict(
+		costs,
+		{ ...option.work, ...commonWork(problem, accumulator) },
+		{ most, cores: capabilities.threads },
+	);
+	const bytes = BYTES[accumulator];
+	const tile = algorithm === 'direct' ? tileOf(problem, accumulator, threads) : splitTile(problem, option, bytes, threads);
+	const { height, width } = blocks[accumulator] ?? { height: 1, width: 1 };
+	const block = { height: BLOCK_ROWS[algorithm] ?? height, width };
 	return {
-		name: planName({ algorithm: 'direct', problem, tile, block, backend: 'native', isa }),
-		algorithm: 'direct',
+		name: planName({ algorithm, problem, tile, block, backend: 'native', isa }),
+		algorithm,
 		backend: 'native',
 		isa,
 		threads,
@@ -137,26 +156,36 @@ function directPlan(problem: Problem, capabilities: Capabilities, blocks: Blocks
 		block,
 		accumulator: STATED[accumulator],
 		overflow: overflowText(problem, accumulator),
-		model: directModel(problem),
-		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
-		predicted: { milliseconds, bytes: threads * (largest + 3) * tile.width * BYTES[accumulator], from: costs.from },
+		model: option.model,
+		steps: option.steps,
+		predicted: { milliseconds, bytes: threads * option.lines * tile.width * bytes, from: costs.from },
 	};
 }
 
-const LATER: Readonly<Record<Exclude<Algorithm, 'direct'>, string>> = {
-	separable: 'the native backend does not split kernels into columns and rows yet',
-	lowrank: 'the native backend does not split kernels into columns and rows yet',
-	box: 'the native backend has no running sums yet',
-	fft: 'the native backend has no Fourier transform yet',
-};
+/** What each algorithm would do, or the reason against it. */
+function optionOf(problem: Problem, algorithm: Algorithm, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): OptionOrReason {
+	const [accumulator, isa] = [accumulatorOf(problem), capabilities.isa as string];
+	switch (algorithm) {
+		case 'direct':
+			return directOption(problem, accumulator, blocks[accumulator] === undefined ? 'scalar C' : `${isa} registers`);
+		case 'separable':
+			return separableOption(problem, accumulator);
+		case 'lowrank':
+			return lowRankOption(problem, accumulator, wish);
+		case 'box':
+			return boxOption(problem, accumulator);
+		case 'fft':
+			return { why: 'the native backend has no Fourier transform yet' };
+	}
+}
 
 /** Every algorithm, as a plan or with the reason against it. */
 export function candidates(problem: Problem, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Candidate[] {
 	return ALGORITHMS.map((algorithm) => {
 		const common = { name: `${algorithm}@native.${capabilities.isa}`, backend: 'native', algorithm };
-		if (algorithm !== 'direct') return { ...common, code: 'UNSUPPORTED', why: LATER[algorithm] };
-		const plan = directPlan(problem, capabilities, blocks, wish);
-		const body = blocks[accumulatorOf(problem)] === undefined ? 'scalar C' : `${capabilities.isa} registers`;
-		return { ...common, name: plan.name, plan, why: `always possible; ${plan.accumulator} sums, ${body}` };
+		const option = optionOf(problem, algorithm, capabilities, blocks, wish);
+		if (!isOption(option)) return { ...common, code: 'UNSUPPORTED', why: option.why };
+		const plan = planOf(problem, algorithm, option, capabilities, blocks, wish);
+		return { ...common, name: plan.name, plan, why: option.why };
 	});
 }
