@@ -21,7 +21,7 @@
 		},
 		{
 			"target_name": "faltung",
-			"sources": ["addon.c", "addon_run.c", "check.c", "dispatch.c", "pool.c", "prepare.c", "probe.c", "reference.c", "rows.c", "run.c", "tile.c"],
+			"sources": ["addon.c", "addon_run.c", "check.c", "dispatch.c", "pool.c", "prepare.c", "probe.c", "reference.c", "rows.c", "run.c", "strip.c", "tile.c"],
 			"defines": ["NAPI_VERSION=8"],
 			"dependencies": ["conv_base"],
 			"conditions": [

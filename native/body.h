@@ -19,6 +19,7 @@
 #define T float
 #define MULADD MULADD_f32
 #include "direct.h"
+#include "strip.h"
 #undef ACC
 #undef T
 #undef MULADD
@@ -27,6 +28,7 @@
 #define T double
 #define MULADD MULADD_f64
 #include "direct.h"
+#include "strip.h"
 #undef ACC
 #undef T
 #undef MULADD
@@ -35,6 +37,7 @@
 #define T uint16_t /* modulo 2^16: unsigned, since signed overflow is undefined */
 #define MULADD MULADD_i16
 #include "direct.h"
+#include "strip.h"
 #undef ACC
 #undef T
 #undef MULADD
@@ -43,6 +46,7 @@
 #define T uint64_t
 #define MULADD MULADD_i64
 #include "direct.h"
+#include "strip.h"
 #undef ACC
 #undef T
 #undef MULADD
@@ -62,10 +66,12 @@ const conv_isa NAME(conv_isa) = {
 	.name = STRING(ISA),
 	.vector_bytes = VECTOR_BYTES,
 	.direct = {NAME(direct_f32), NAME(direct_f64), NAME(direct_i16), NAME(direct_i64)},
+	.strip = {NAME(strip_f32), NAME(strip_f64), NAME(strip_i16), NAME(strip_i64)},
 	.group = {GROUP_OF(f32), GROUP_OF(f64), GROUP_OF(i16), GROUP_OF(i64)},
 	.load = NAME(loads),
 	.pick_store = NAME(pick_store),
 	.has_non_finite = NAME(has_non_finite),
 	.copy = NAME(copy),
+	.copy_rows = NAME(copy_rows),
 	.multiply_add = NAME(multiply_add),
 };

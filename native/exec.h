@@ -26,6 +26,7 @@ typedef struct conv_kernel_plan {
 	int64_t phase_length; /* elements of a packed row per phase */
 	int64_t reach;        /* elements beyond the outputs that a phase needs */
 	int64_t ring;         /* output rows open at once */
+	int strips;           /* computed by the strip kernel; else by the ring of open rows */
 } conv_kernel_plan;
 
 struct conv_exec {
@@ -98,6 +99,11 @@ void conv_prepare_arena(const conv_exec *e, void *arena);
 /* -1: more than any memory. */
 int64_t conv_arena_bytes(const conv_exec *e);
 
+/* Its part for windows that the strip kernel takes. */
+int conv_strip_fits(const conv_exec *e, const conv_window *w);
+void conv_strip_tile(const conv_exec *e, const conv_tile *tile, void *arena);
+void conv_prepare_strip_arena(const conv_exec *e, void *arena);
+int64_t conv_strip_arena_bytes(const conv_exec *e);
 
 /* The problem with zero taps in the holes of its dilated kernels, for images that are not finite. Belongs to e. */
 conv_status conv_stuffed(conv_exec *e, conv_exec **to, const char **why);

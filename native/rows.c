@@ -112,3 +112,16 @@ int conv_may_stream(const conv_exec *e, const conv_tile *t, const char *at) {
 	const int64_t vector = e->isa->vector_bytes, rows = t->buffers->out_strides[2] * conv_dtype_bytes(e->p.out_dtype);
 	return (uintptr_t)at % (uintptr_t)vector == 0 && rows % vector == 0 && t->buffers->out_bytes >= STREAM_FROM_BYTES;
 }
+
+int conv_is_straight(const conv_exec *e, const conv_tile *t) {
+	const conv_store *how = &e->stores[t->c * e->p.kernels + t->m];
+	const int same = (e->accumulator == CONV_ACC_F32 && e->p.out_dtype == CONV_F32) ||
+	                 (e->accumulator == CONV_ACC_F64 && e->p.out_dtype == CONV_F64);
+	return same && how->plain && !how->exact && t->buffers->out_strides[3] == 1;
+}
+
+int conv_is_in_place(const conv_exec *e, const conv_tile *t) {
+	const int same = (e->accumulator == CONV_ACC_F32 && e->p.image_dtype == CONV_F32) ||
+	                 (e->accumulator == CONV_ACC_F64 && e->p.image_dtype == CONV_F64);
+	return same && t->buffers->image_strides[3] == 1;
+}

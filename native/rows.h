@@ -25,4 +25,10 @@ void conv_store_row(const conv_exec *e, const conv_tile *t, int64_t y, int64_t x
 /* Whether result rows may be written from `at` on with non-temporal stores. */
 int conv_may_stream(const conv_exec *e, const conv_tile *t, const char *at);
 
+/* Whether sums of this tile are result elements as they are, side by side. */
+int conv_is_straight(const conv_exec *e, const conv_tile *t);
+
+/* Whether image rows are rows of the accumulator's type as they lie. */
+int conv_is_in_place(const conv_exec *e, const conv_tile *t);
+
 #endif

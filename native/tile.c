@@ -1,5 +1,5 @@
 /*
- * The vector body: one tile of outputs, one input row after the other.
+ * The vector body: one tile of outputs. Most go to strips (strip.c); what strides or reaches far is walked one input row after the other:
  *
  *     input row p  --(as it lies, or extended and converted into `packed`)-->  kernel  -->  row y of the ring of open sums
  *                                                                                           |  after its last window row
@@ -39,6 +39,7 @@ static sizes arena_sizes(const conv_exec *e) {
 	int64_t ring = 0, packed = 0;
 	for (int64_t m = 0; m < e->p.kernels; m++) {
 		const conv_kernel_plan *plan = &e->plans[m];
+		if (plan->strips) continue;
 		if (plan->ring > ring) ring = plan->ring;
 		if (plan->phase_count * plan->phase_length > packed) packed = plan->phase_count * plan->phase_length;
 	}
@@ -50,11 +51,12 @@ int64_t conv_arena_bytes(const conv_exec *e) {
 	for (int64_t m = 0; m < e->p.kernels; m++) {
 		const conv_kernel_plan *plan = &e->plans[m];
 		const __int128 most = (__int128)1 << 45;
+		if (plan->strips) continue;
 		if ((__int128)plan->ring * widest(e) * e->bytes > most || (__int128)plan->phase_count * plan->phase_length * e->bytes > most)
 			return -1;
 	}
 	const sizes s = arena_sizes(e);
-	return s.ring + 2 * s.packed + s.line;
+	return s.ring + 2 * s.packed + s.line + conv_strip_arena_bytes(e);
 }
 
 static arena lay_out(const conv_exec *e, void *memory) {
@@ -63,10 +65,17 @@ static arena lay_out(const conv_exec *e, void *memory) {
 	return (arena){at, at + s.ring, at + s.ring + s.packed, at + s.ring + 2 * s.packed};
 }
 
+/* Behind the tile's own. */
+static char *strip_arena(const conv_exec *e, void *memory) {
+	const sizes s = arena_sizes(e);
+	return (char *)memory + s.ring + 2 * s.packed + s.line;
+}
+
 void conv_prepare_arena(const conv_exec *e, void *memory) {
 	const arena a = lay_out(e, memory);
 	memset(a.packed, 0, (size_t)arena_sizes(e).packed); /* the padding of a row is computed with, though never stored */
 	conv_fill(e, a.constant, arena_sizes(e).packed / e->bytes);
+	conv_prepare_strip_arena(e, strip_arena(e, memory));
 }
 
 /* What `width` outputs read of one image row, phase by phase; `from`: position under tap column 0 of the first one. */
@@ -80,13 +89,6 @@ static void pack_row(const conv_exec *e, const conv_tile *t, char *to, const cha
 
 /* ── the walk over a tile ── */
 
-static int is_straight(const conv_exec *e, const conv_tile *t) {
-	const conv_store *how = &e->stores[t->c * e->p.kernels + t->m];
-	const int same = (e->accumulator == CONV_ACC_F32 && e->p.out_dtype == CONV_F32) ||
-	                 (e->accumulator == CONV_ACC_F64 && e->p.out_dtype == CONV_F64);
-	return same && how->plain && !how->exact && t->buffers->out_strides[3] == 1;
-}
-
 /*
  * A narrow tile is packed whole: three calls of the kernel per row cost more than the copy (256 x 256 float32, K = 3: 40 us in
  * three segments, 20 us packed). With no edge, or only one, fewer columns pay.
@@ -96,10 +98,8 @@ static int is_straight(const conv_exec *e, const conv_tile *t) {
 
 static int split(const conv_exec *e, const conv_tile *t, const conv_window *w, segment out[3]) {
 	const conv_problem *p = &e->p;
-	const int in_place = ((e->accumulator == CONV_ACC_F32 && p->image_dtype == CONV_F32) ||
-	                      (e->accumulator == CONV_ACC_F64 && p->image_dtype == CONV_F64)) &&
-	                     p->stride_x == 1 && t->buffers->image_strides[3] == 1;
-	const int straight = is_straight(e, t);
+	const int in_place = p->stride_x == 1 && conv_is_in_place(e, t);
+	const int straight = conv_is_straight(e, t);
 	int64_t left = t->x1, right = t->x1; /* the middle */
 	if (in_place) {
 		left = -w->first_x > t->x0 ? -w->first_x : t->x0;
@@ -193,6 +193,10 @@ void conv_vector_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 	const arena a = lay_out(e, memory);
 	if (w->rows == 0) {
 		store_zeros(e, t, &a);
+		return;
+	}
+	if (plan->strips) {
+		conv_strip_tile(e, t, strip_arena(e, memory));
 		return;
 	}
 	const int64_t *strides = t->buffers->image_strides;
