@@ -39,6 +39,7 @@
 				"rows.c",
 				"run.c",
 				"separable.c",
+				"strip.c",
 				"tile.c",
 			],
 			"defines": ["NAPI_VERSION=8"],

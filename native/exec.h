@@ -31,6 +31,7 @@ typedef struct conv_kernel_plan {
 	int64_t rank;           /* products of CONV_SEPARABLE */
 	const void *factors;    /* theirs in the accumulator's type, product by product: the column, then the row */
 	uint64_t tap;           /* of CONV_BOX, in the accumulator's type, in the first bytes */
+	int strips;           /* computed by the strip kernel; else by the ring of open rows */
 } conv_kernel_plan;
 
 struct conv_fft_exec;
@@ -113,6 +114,12 @@ extern const conv_method conv_direct_method, conv_separable_method, conv_box_met
 
 /* count * size bytes of zeros that go with e, aligned to 16; NULL: out of memory. */
 void *conv_keep(conv_exec *e, int64_t count, int64_t size);
+
+/* The direct method's part for windows that the strip kernel takes. */
+int conv_strip_fits(const conv_exec *e, const conv_window *w);
+void conv_strip_tile(const conv_exec *e, const conv_tile *tile, void *arena);
+void conv_prepare_strip_arena(const conv_exec *e, void *arena);
+int64_t conv_strip_arena_bytes(const conv_exec *e);
 
 /* The problem with zero taps in the holes of its dilated kernels, for images that are not finite. Belongs to e. */
 conv_status conv_stuffed(conv_exec *e, conv_exec **to, const char **why);

@@ -38,6 +38,28 @@ typedef struct conv_direct {
 
 typedef void (*conv_direct_fn)(const conv_direct *call);
 
+/* Width of a strip: one block of four AVX-512 vectors; a strip of any vector length has as many columns. */
+#define CONV_STRIP_BYTES 256
+
+/*
+ * One call of a strip kernel: `outputs` rows of one strip, whole. Output y, column x:
+ * sum over j < window_rows, i < cols of taps[i*window_rows + j] * rows[y + j][x + offset(i)], offset as above.
+ */
+typedef struct conv_strip {
+	const void *const *rows; /* outputs + window_rows - 1 of them */
+	int64_t shift;           /* bytes from there to the strip's first column */
+	int64_t outputs, window_rows, cols;
+	const void *taps;
+	const int64_t *offsets;
+	void *to;
+	int64_t to_step; /* bytes between rows */
+	void *open;      /* window_rows * CONV_STRIP_BYTES for the kernel's own use, 64-byte aligned */
+	int stream;      /* non-temporal stores: every row of `to` is vector-aligned */
+	int ahead;       /* rows that are prefetched before they are used; 0: none */
+} conv_strip;
+
+typedef void (*conv_strip_fn)(const conv_strip *call);
+
 /* Outputs of one call down the lines: 4, 2 or 1, never more than there are taps. */
 #define COLUMN_OUTPUTS 4
 
@@ -154,6 +176,7 @@ typedef struct conv_isa {
 	const char *name;
 	int vector_bytes;
 	conv_direct_fn direct[CONV_VECTOR_ACCUMULATORS];
+	conv_strip_fn strip[CONV_VECTOR_ACCUMULATORS];
 	int group[CONV_VECTOR_ACCUMULATORS]; /* most outputs of one call */
 	const conv_fft_kernels *fft[2];      /* f32, f64 */
 	void (*row_sums[CONV_VECTOR_ACCUMULATORS])(const conv_row_call *call);
@@ -163,6 +186,8 @@ typedef struct conv_isa {
 	conv_pick_store_fn pick_store;
 	int (*has_non_finite)(const void *from, int64_t dtype, int64_t stride, int64_t count);
 	void (*copy)(void *to, const void *from, int64_t bytes); /* streaming; 64-byte aligned, a multiple of 64 bytes */
+	/* `rows` rows of `bytes` bytes; with `stream` rows of `to` are vector-aligned and `bytes` whole vectors */
+	void (*copy_rows)(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t bytes, int64_t rows, int stream);
 	double (*multiply_add)(int64_t steps, double *flops);
 	const conv_checks *checks;
 } conv_isa;
