@@ -123,7 +123,7 @@ static int plan_columns(conv_exec *e, conv_kernel_plan *plan, const conv_window 
 /* The factors of a window's products, converted. */
 static int plan_factors(conv_exec *e, conv_kernel_plan *plan, const conv_window *w, const conv_split *split) {
 	const int64_t count = split->rank * (w->rows + w->cols);
-	char *factors = keep(e, count, e->bytes);
+	char *factors = conv_keep(e, count, e->bytes);
 	if (factors == NULL) return 0;
 	for (int64_t k = 0; k < count; k++) put_number(e, factors + k * e->bytes, e->p.tap_kind, e->p.factors[split->at + k]);
 	plan->rank = split->rank;
