@@ -21,7 +21,7 @@
 		},
 		{
 			"target_name": "faltung",
-			"sources": ["addon.c", "addon_run.c", "box.c", "check.c", "dispatch.c", "lines.c", "pool.c", "prepare.c", "probe.c", "reference.c", "rows.c", "run.c", "separable.c", "tile.c"],
+			"sources": ["addon.c", "addon_run.c", "box.c", "check.c", "dispatch.c", "interleaved.c", "lines.c", "pool.c", "prepare.c", "probe.c", "reference.c", "rows.c", "run.c", "separable.c", "tile.c"],
 			"defines": ["NAPI_VERSION=8"],
 			"dependencies": ["conv_base"],
 			"conditions": [
