@@ -31,6 +31,7 @@
 				"fft_plan.c",
 				"fft_prepare.c",
 				"fft_tile.c",
+				"interleaved.c",
 				"lines.c",
 				"pool.c",
 				"prepare.c",

@@ -26,12 +26,27 @@ typedef struct sizes {
 	int64_t ring, line, store, one, lines;
 } sizes;
 
-static conv_strands across(const conv_exec *e, const conv_window *w) {
-	return conv_strands_of(e->p.stride_x, e->p.dilation_x, w->cols);
+/*
+ * How a row of outputs is summed: in strands, each of which reads neighbours; or, where outputs lie side by side, all strands at once, as
+ * one whose neighbours are `step` elements apart.
+ */
+typedef struct across {
+	conv_strands strands;
+	int64_t step;  /* elements of `one` between neighbours */
+	int64_t apart; /* positions of the image between elements of `one` */
+} across;
+
+/* Elements that strands at once may reach beyond their outputs. */
+#define MOST_REACH 16384
+
+static across across_of(const conv_exec *e, const conv_window *w) {
+	const int64_t dilation = w->cols > 1 ? e->p.dilation_x : 1;
+	if (e->p.stride_x == 1 && (__int128)(w->cols - 1) * dilation <= MOST_REACH) return (across){{1, 1}, dilation, 1};
+	return (across){conv_strands_of(e->p.stride_x, dilation, w->cols), 1, dilation};
 }
 
-/* Pixels of one strand that `width` columns read. */
-static int64_t strand_reach(conv_strands s, int64_t width, int64_t cols) { return ((width + s.apart - 1) / s.apart - 1) * s.stride + cols; }
+/* Elements of `one` that `outputs` of a strand read. */
+static int64_t reach_of(const across *a, int64_t outputs, int64_t cols) { return (outputs - 1) * a->strands.stride + (cols - 1) * a->step + 1; }
 
 static sizes arena_sizes(const conv_exec *e) {
 	const int64_t length = conv_line_length(e);
@@ -39,7 +54,8 @@ static sizes arena_sizes(const conv_exec *e) {
 	for (int64_t m = 0; m < e->p.kernels; m++) {
 		const conv_window *w = &e->p.windows[m];
 		if (w->rows == 0) continue;
-		const int64_t reach = strand_reach(across(e, w), length, w->cols);
+		const across a = across_of(e, w);
+		const int64_t reach = reach_of(&a, (length + a.strands.apart - 1) / a.strands.apart, w->cols);
 		if (w->rows > rows) rows = w->rows;
 		if (reach > one) one = reach;
 	}
@@ -53,8 +69,9 @@ static int64_t arena_bytes(const conv_exec *e) {
 	for (int64_t m = 0; m < e->p.kernels; m++) {
 		const conv_window *w = &e->p.windows[m];
 		if (w->rows == 0) continue;
-		const conv_strands s = across(e, w);
-		if ((__int128)w->rows * length * e->bytes > most || ((__int128)(length / s.apart + 1) * s.stride + w->cols) * e->bytes > most) return -1;
+		const across a = across_of(e, w);
+		const __int128 reach = (__int128)(length / a.strands.apart + 1) * a.strands.stride + (__int128)w->cols * a.step;
+		if ((__int128)w->rows * length * e->bytes > most || reach * e->bytes > most) return -1;
 	}
 	const sizes s = arena_sizes(e);
 	return s.ring + 2 * s.line + s.store + 2 * s.one + s.lines;
@@ -84,7 +101,7 @@ typedef struct walk {
 	const conv_window *window;
 	const conv_box_fns *fns;
 	const void *tap;
-	conv_strands across;
+	across across;
 	conv_pieces cut;
 	arena a;
 	int64_t length; /* bytes of a line */
@@ -123,15 +140,15 @@ static void fill_one(const walk *k, const char *row, int64_t from, int64_t step,
 	pack_times_tap(k, k->a.one + (low + whole) * e->bytes, row, from + low + whole, 1, count - low - whole);
 }
 
-/* Sums of `cols` neighbours in `one`; the last step goes to `to` unless that is NULL. Returns where they are. */
+/* Sums of `cols` neighbours among `count` elements of `one`; the last step goes to `to` unless that is NULL. Returns where they are. */
 static const char *sum_neighbours(const walk *k, int64_t count, char *to) {
-	const int64_t cols = k->window->cols;
+	const int64_t cols = k->window->cols, step = k->across.step;
 	const char *sums = k->a.one;
 	int bit = 62 - __builtin_clzll((uint64_t)cols); /* below the leading one */
 	for (int64_t n = 1; bit >= 0; bit--) {
 		const int64_t twice = 2 * n + (cols >> bit & 1);
 		char *target = bit == 0 && to ? to : k->a.more;
-		k->fns->twice(target, sums, n, twice % 2 ? k->a.one : NULL, conv_round_up(count - twice + 1, k->e->lanes));
+		k->fns->twice(target, sums, n * step, twice % 2 ? k->a.one : NULL, conv_round_up(count - (twice - 1) * step, k->e->lanes));
 		sums = target;
 		n = twice;
 	}
@@ -150,14 +167,15 @@ static void sum_row(const walk *k, char *line, int64_t position) {
 	const int64_t source = conv_source(&e->p.y, e->p.sizes[2], position);
 	const char *row = source < 0 ? NULL
 	                             : conv_image_plane(e, t) + source * t->buffers->image_strides[2] * conv_dtype_bytes(e->p.image_dtype);
-	const int64_t cols = k->window->cols, step = cols > 1 ? e->p.dilation_x : 1;
-	const int dense = k->across.apart == 1 && k->across.stride == 1;
+	const across *a = &k->across;
+	const int64_t cols = k->window->cols, apart = a->strands.apart;
+	const int dense = apart == 1 && a->strands.stride == 1;
 	char *first = line + k->cut.lead * e->bytes;
-	for (int64_t x = t->x0; x < t->x1 && x < t->x0 + k->across.apart; x++) {
-		const int64_t outputs = (t->x1 - x + k->across.apart - 1) / k->across.apart, count = (outputs - 1) * k->across.stride + cols;
-		fill_one(k, row, k->window->first_x + x * e->p.stride_x, step, count);
+	for (int64_t x = t->x0; x < t->x1 && x < t->x0 + apart; x++) {
+		const int64_t outputs = (t->x1 - x + apart - 1) / apart, count = reach_of(a, outputs, cols);
+		fill_one(k, row, k->window->first_x + x * e->p.stride_x, a->apart, count);
 		const char *sums = sum_neighbours(k, count, dense ? first : NULL);
-		if (!dense || cols == 1) pick(k, first + (x - t->x0) * e->bytes, k->across.apart, sums, k->across.stride, outputs);
+		if (!dense || cols == 1) pick(k, first + (x - t->x0) * e->bytes, apart, sums, a->strands.stride, outputs);
 	}
 }
 
@@ -219,7 +237,7 @@ static void compute_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 		return;
 	}
 	k.length = conv_line_length(e) * e->bytes;
-	k.across = across(e, w);
+	k.across = across_of(e, w);
 	k.cut = conv_cut_columns(e, t);
 	const conv_strands strands = conv_strands_of(e->p.stride_y, e->p.dilation_y, w->rows);
 	for (int64_t y = t->y0; y < t->y1 && y < t->y0 + strands.apart; y++)

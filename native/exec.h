@@ -62,6 +62,7 @@ struct conv_exec {
 	int constant_seen;  /* some position shows the constant */
 	void *_Atomic spare; /* an arena kept for the next run on the calling thread */
 	conv_exec *_Atomic stuffed; /* the same problem with zero taps in the holes; made when first needed */
+	conv_exec *_Atomic wide;    /* the same problem on interleaved channels as one wide row; made when first needed */
 	void *blocks;               /* everything else that was allocated */
 	struct conv_fft_exec *fft;  /* for CONV_FFT on vectors */
 };
@@ -123,5 +124,8 @@ int64_t conv_strip_arena_bytes(const conv_exec *e);
 
 /* The problem with zero taps in the holes of its dilated kernels, for images that are not finite. Belongs to e. */
 conv_status conv_stuffed(conv_exec *e, conv_exec **to, const char **why);
+
+/* What computes these buffers: e itself, or its form for interleaved channels, whose strides are then put into `buffers`. Belongs to e. */
+conv_exec *conv_interleaved(conv_exec *e, conv_buffers *buffers);
 
 #endif

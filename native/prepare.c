@@ -195,6 +195,8 @@ static void destroy(conv_exec *e) {
 	conv_exec *stuffed = atomic_load(&e->stuffed);
 	if (stuffed) conv_release(stuffed);
 	conv_fft_free(e->fft);
+	conv_exec *wide = atomic_load(&e->wide);
+	if (wide) conv_release(wide);
 	free(atomic_load(&e->spare));
 	for (block *b = e->blocks, *next; b != NULL; b = next) {
 		next = b->next;
@@ -261,7 +263,8 @@ void conv_release(conv_exec *e) {
 }
 
 const char *conv_body(const conv_exec *e, int64_t *tiles) {
-	*tiles = atomic_load(&e->tiles);
+	const conv_exec *wide = atomic_load(&e->wide);
+	*tiles = atomic_load(&e->tiles) + (wide ? atomic_load(&wide->tiles) : 0);
 	return e->isa ? e->isa->name : "scalar";
 }
 
