@@ -5,6 +5,7 @@ import { DTYPES } from '../../core/dtype.ts';
 import { type Accumulator, ALGORITHMS, type Algorithm, type Candidate, type Extent, type Plan, planName } from '../../core/plan.ts';
 import { cannotOverflow, isPlain, type Problem, reach, sumMagnitude } from '../../core/problem.ts';
 import { MOST_THREADS, type NativeAccumulator } from './addon.ts';
+import { fftCandidate } from './fft.ts';
 
 /** Register block of each accumulator's kernel, from the kernel table; absent: the scalar body. */
 export type Blocks = Readonly<Partial<Record<NativeAccumulator, Extent>>>;
@@ -153,19 +154,21 @@ function directPlan(problem: Problem, capabilities: Capabilities, blocks: Blocks
 	};
 }
 
-const LATER: Readonly<Record<Exclude<Algorithm, 'direct'>, string>> = {
+const LATER: Readonly<Record<Exclude<Algorithm, 'direct' | 'fft'>, string>> = {
 	separable: 'the native backend does not split kernels into columns and rows yet',
 	lowrank: 'the native backend does not split kernels into columns and rows yet',
 	box: 'the native backend has no running sums yet',
-	fft: 'the native backend has no Fourier transform yet',
 };
 
 /** Every algorithm, as a plan or with the reason against it. */
 export function candidates(problem: Problem, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Candidate[] {
+	const plan = directPlan(problem, capabilities, blocks, wish);
+	const limits = { inline: INLINE_MS, pool: POOL_MS, threads: Math.min(wish.threads ?? capabilities.threads, MOST_THREADS) };
 	return ALGORITHMS.map((algorithm) => {
 		const common = { name: `${algorithm}@native.${capabilities.isa}`, backend: 'native', algorithm };
+		if (algorithm === 'fft')
+			return fftCandidate(problem, capabilities, wish, { plan, lanes: blocks[accumulatorOf(problem)]?.width ?? 1 }, limits);
 		if (algorithm !== 'direct') return { ...common, code: 'UNSUPPORTED', why: LATER[algorithm] };
-		const plan = directPlan(problem, capabilities, blocks, wish);
 		const body = blocks[accumulatorOf(problem)] === undefined ? 'scalar C' : `${capabilities.isa} registers`;
 		return { ...common, name: plan.name, plan, why: `always possible; ${plan.accumulator} sums, ${body}` };
 	});
