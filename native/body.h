@@ -83,6 +83,7 @@
 #include "load.h"
 #include "store.h"
 #include "probe.h"
+#include "checksum.h"
 
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
@@ -102,4 +103,5 @@ const conv_isa NAME(conv_isa) = {
 	.has_non_finite = NAME(has_non_finite),
 	.copy = NAME(copy),
 	.multiply_add = NAME(multiply_add),
+	.checks = &NAME(checks),
 };

@@ -55,6 +55,24 @@ typedef void (*conv_store_fn)(void *to, const void *sums, int64_t count, const c
 /* Picks the vector store for a pair of types and a rule; NULL: the scalar store does it. */
 typedef conv_store_fn (*conv_pick_store_fn)(conv_accumulator accumulator, int64_t dtype, const conv_store *store);
 
+/* What the sums of a checksum are formed in: integers modulo 2^n, or float64. */
+typedef enum conv_lanes { CONV_LANES_U8, CONV_LANES_U16, CONV_LANES_U32, CONV_LANES_U64, CONV_LANES_F64, CONV_LANES } conv_lanes;
+
+/* Rows that one call of `project` adds, and columns whose multiple its width is: two vectors of the narrowest lanes. */
+#define CONV_CHECK_ROWS 8
+#define CONV_CHECK_COLUMNS 64
+
+/* The inner loops of a checksum, by lanes (checksum.h). */
+typedef struct conv_checks {
+	conv_load_fn load[CONV_LANES][CONV_DTYPES];
+	/* weights: 8 float64 per sum, or a byte per sum with a bit for each row */
+	void (*project[CONV_LANES])(void *const *sums, const void *weights, int64_t count, const void *const *rows, int64_t width);
+	/* taps: float64, or the low bits of 64 */
+	void (*window[CONV_LANES])(void *to, const void *const *filtered, const conv_window *w, const void *taps, const int64_t *offsets,
+	                           int64_t step, int64_t width);
+	double (*magnitude)(const double *row, int64_t count);
+} conv_checks;
+
 /*
  * A tile of complex numbers, fft.h says how it lies. `part` 0 are the real parts, 1 the imaginary ones: each holds one tile of the image.
  * Pitches count elements between blocks of columns.
@@ -100,6 +118,7 @@ typedef struct conv_isa {
 	int (*has_non_finite)(const void *from, int64_t dtype, int64_t stride, int64_t count);
 	void (*copy)(void *to, const void *from, int64_t bytes); /* streaming; 64-byte aligned, a multiple of 64 bytes */
 	double (*multiply_add)(int64_t steps, double *flops);
+	const conv_checks *checks;
 } conv_isa;
 
 /* The ISA by name, if this build has it and the machine runs it; NULL else. */

@@ -240,6 +240,8 @@ const char *conv_body(const conv_exec *e, int64_t *tiles) {
 	return e->isa ? e->isa->name : "scalar";
 }
 
+int64_t conv_channels(const conv_exec *e) { return e->p.sizes[1] * e->p.kernels; }
+
 conv_status conv_check_buffers(const conv_exec *e, const conv_buffers *buffers, const char **why) {
 	return conv_check_views(&e->p, buffers, why);
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "check_sums.h"
 #include "exec.h"
 #include "fft_tile.h"
 #include "pool.h"
@@ -155,6 +156,7 @@ struct conv_run {
 	conv_exec *exec, *working; /* working: exec or its stuffed form */
 	conv_buffers buffers;
 	grid grid;
+	conv_check *check; /* NULL where the run computes */
 	int threads;
 	atomic_int cancelled, finite, no_memory;
 	atomic_llong overflow_at;
@@ -241,5 +243,49 @@ void conv_cancel(conv_run *run) { atomic_store(&run->cancelled, 1); }
 
 void conv_run_free(conv_run *run) {
 	conv_release(run->exec);
+	conv_check_free(run->check);
 	free(run);
 }
+
+/* ── checksums ── */
+
+static void check_work(conv_task *task, int slot) {
+	conv_run *run = (conv_run *)task;
+	(void)slot;
+	if (task->items == 0) return;
+	conv_check_worker *worker = conv_check_worker_make(run->check);
+	for (int64_t item; (item = conv_task_next(task)) >= 0;) {
+		if (atomic_load_explicit(&run->cancelled, memory_order_relaxed)) continue;
+		if (worker && conv_check_item(worker, item)) continue;
+		atomic_store(&run->no_memory, 1);
+		atomic_store(&run->cancelled, 1);
+	}
+	conv_check_worker_free(worker);
+}
+
+conv_status conv_start_checksum(conv_exec *e, const conv_buffers *b, const conv_checksum *what, int threads, conv_done done, void *context,
+                                conv_run **to, const char **why) {
+	conv_status status = conv_check_buffers(e, b, why);
+	if (status != CONV_OK) return status;
+	conv_check *check = conv_check_make(e, b, what, &status, why);
+	if (check == NULL) return status;
+	conv_run *run = calloc(1, sizeof *run);
+	if (run == NULL) {
+		conv_check_free(check);
+		return CONV_NO_MEMORY;
+	}
+	conv_retain(e);
+	run->exec = run->working = e;
+	run->check = check;
+	run->done = done;
+	run->context = context;
+	atomic_init(&run->overflow_at, NOTHING);
+	run->task = (conv_task){.items = conv_check_items(check), .threads = threads, .work = check_work, .done = tiles_done};
+	*to = run;
+	if (conv_pool_submit(&run->task) == 0) return CONV_OK;
+	*why = "no thread could be started";
+	conv_run_free(run);
+	return CONV_NO_MEMORY;
+}
+
+const conv_findings *conv_run_findings(const conv_run *run) { return run->check ? conv_check_findings(run->check) : NULL; }
