@@ -6,6 +6,7 @@ import { type Accumulator, ALGORITHMS, type Algorithm, type Candidate, type Exte
 import { cannotOverflow, isPlain, type Problem, reach, sumMagnitude } from '../../core/problem.ts';
 import { MOST_THREADS, type NativeAccumulator } from './addon.ts';
 import { cellName, predict, type Work, withShipped } from './costs.ts';
+import { fftCandidate } from './fft.ts';
 import { boxOption, isOption, lowRankOption, type Option, type OptionOrReason, separableOption, splitTile } from './split.ts';
 
 /** Register block of each accumulator's kernel, from the kernel table; absent: the scalar body. */
@@ -163,7 +164,13 @@ function planOf(problem: Problem, algorithm: Algorithm, option: Option, capabili
 }
 
 /** What each algorithm would do, or the reason against it. */
-function optionOf(problem: Problem, algorithm: Algorithm, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): OptionOrReason {
+function optionOf(
+	problem: Problem,
+	algorithm: Exclude<Algorithm, 'fft'>,
+	capabilities: Capabilities,
+	blocks: Blocks,
+	wish: PlanWish,
+): OptionOrReason {
 	const [accumulator, isa] = [accumulatorOf(problem), capabilities.isa as string];
 	switch (algorithm) {
 		case 'direct':
@@ -174,15 +181,18 @@ function optionOf(problem: Problem, algorithm: Algorithm, capabilities: Capabili
 			return lowRankOption(problem, accumulator, wish);
 		case 'box':
 			return boxOption(problem, accumulator);
-		case 'fft':
-			return { why: 'the native backend has no Fourier transform yet' };
 	}
 }
 
 /** Every algorithm, as a plan or with the reason against it. */
 export function candidates(problem: Problem, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Candidate[] {
+	const accumulator = accumulatorOf(problem);
+	const lanes = blocks[accumulator]?.width ?? 1;
+	const direct = planOf(problem, 'direct', optionOf(problem, 'direct', capabilities, blocks, wish) as Option, capabilities, blocks, wish);
 	return ALGORITHMS.map((algorithm) => {
 		const common = { name: `${algorithm}@native.${capabilities.isa}`, backend: 'native', algorithm };
+		if (algorithm === 'fft')
+			return fftCandidate(problem, capabilities, wish, { plan: direct, lanes, work: commonWork(problem, accumulator) });
 		const option = optionOf(problem, algorithm, capabilities, blocks, wish);
 		if (!isOption(option)) return { ...common, code: 'UNSUPPORTED', why: option.why };
 		const plan = planOf(problem, algorithm, option, capabilities, blocks, wish);
