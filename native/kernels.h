@@ -127,11 +127,19 @@ typedef enum conv_lanes { CONV_LANES_U8, CONV_LANES_U16, CONV_LANES_U32, CONV_LA
 #define CONV_CHECK_ROWS 8
 #define CONV_CHECK_COLUMNS 64
 
+/* Eight rows of lanes, and where the eight after them lie, `element` bytes a column: strips of rows are no stream that a processor
+ * would see by itself. */
+typedef struct conv_check_rows {
+	const void *row[CONV_CHECK_ROWS];
+	const char *ahead[CONV_CHECK_ROWS]; /* or NULL */
+	int64_t element;
+} conv_check_rows;
+
 /* The inner loops of a checksum, by lanes (checksum.h). */
 typedef struct conv_checks {
 	conv_load_fn load[CONV_LANES][CONV_DTYPES];
 	/* weights: 8 float64 per sum, or a byte per sum with a bit for each row */
-	void (*project[CONV_LANES])(void *const *sums, const void *weights, int64_t count, const void *const *rows, int64_t width);
+	void (*project[CONV_LANES])(void *const *sums, const void *weights, int64_t count, const conv_check_rows *rows, int64_t width);
 	/* taps: float64, or the low bits of 64 */
 	void (*window[CONV_LANES])(void *to, const void *const *filtered, const conv_window *w, const void *taps, const int64_t *offsets,
 	                           int64_t step, int64_t width);
