@@ -8,6 +8,8 @@ import { choiceMemory } from '../backend/registry.ts';
 import type { GpuArray } from '../backend/webgpu/gpu-array.ts';
 import { relativeBound } from '../core/bounds.ts';
 import { throwIfAborted } from '../core/breathe.ts';
+import { verifyChecksum } from '../core/checksum.ts';
+import { checksumRefusal } from '../core/checksum-scheme.ts';
 import { FaltungError, invalid } from '../core/errors.ts';
 import { elementCount, toCanonical } from '../core/ndarray.ts';
 import type { Decision, Plan } from '../core/plan.ts';
@@ -65,12 +67,6 @@ export class Engine {
 	/** @throws INVALID_ARGUMENT or LIMIT_EXCEEDED where options and kernel do not go together */
 	constructor(operation: Operation, kernel: KernelSnapshot, settings: PlanSettings) {
 		checkAgainstKernel(settings, kernel);
-		if (settings.verify === 'checksum') {
-			throw new FaltungError(
-				'UNSUPPORTED',
-				"Expected false, 'sample' or 'full' for option verify but received 'checksum', which no backend of this version can do. Use 'full' to check every pixel.",
-			);
-		}
 		this.#operation = operation;
 		this.#kernel = kernel;
 		this.#settings = settings;
@@ -158,7 +154,7 @@ export class Engine {
 				return took;
 			},
 			check: async (plan) => {
-				await this.#verify(decision.problem, plan, image, out, signal);
+				await this.#verify(prepared, plan, backendOf(prepared, plan), image, out, signal);
 			},
 			forgive: (plan, error) => {
 				if (!(error instanceof FaltungError) || !FALL_BACK_ON.includes(error.code)) return false;
@@ -190,7 +186,7 @@ export class Engine {
 		const { signal } = context;
 		const outcome = await this.#compute(prepared, plan, backend, image, out, signal);
 		if (outcome.overflowAt !== undefined) throw overflowError(problem, outcome.overflowAt);
-		const verification = await this.#verify(problem, plan, image, out, signal);
+		const verification = await this.#verify(prepared, plan, backend, image, out, signal);
 		throwIfAborted(signal);
 		const report: Report = {
 			plan: plan.name,
@@ -234,16 +230,22 @@ export class Engine {
 	}
 
 	async #verify(
-		problem: Problem,
+		prepared: Prepared,
 		plan: Plan,
+		backend: Backend,
 		image: ImageSnapshot,
 		out: OutputTarget,
 		signal: AbortSignal | undefined,
 	): Promise<Verification | null> {
+		const { problem } = prepared.decision;
 		const method = this.#settings.verify ?? 'sample';
-		if (method === false || method === 'checksum' || elementCount(problem.output.shape) === 0) return null;
-		const count = sampleCount(problem, plan.predicted.milliseconds);
+		if (method === false || elementCount(problem.output.shape) === 0) return null;
 		const task = { problem, model: plan.model, plan: plan.name, tile: plan.tile, image: image.view, result: out.view };
+		if (method === 'checksum') {
+			const executable = await this.#executable(prepared, plan, backend);
+			return verifyChecksum(task, { seed: freshSeed(), signal }, executable.checksum?.bind(executable));
+		}
+		const count = sampleCount(problem, plan.predicted.milliseconds);
 		return verify(task, { method, count, seed: freshSeed(), signal });
 	}
 
@@ -254,6 +256,7 @@ export class Engine {
 	async runResident(array: GpuArray, run: RunSettings): Promise<GpuArray> {
 		throwIfAborted(run.signal);
 		if (run.out !== undefined) throw invalid('none beside a GpuArray (the result stays on its device)', 'option out', 'one');
+		if (this.#settings.verify === 'checksum') throw noResidentChecksum();
 		const backend = this.#ownerOf(array);
 		const { dtype, layout, shape } = array;
 		if ((this.#settings.layout ?? layout) !== layout)
@@ -272,7 +275,7 @@ export class Engine {
 			throw new FaltungError('UNSUPPORTED', `The backend ${backend.name} cannot work on arrays in device memory.`);
 		const result = await executable.runResident(array, run.signal);
 		if (this.#settings.verify !== undefined && this.#settings.verify !== false)
-			await this.#verifyResident(problem, plan, array, result, run.signal);
+			await this.#verifyResident(prepared, backend, array, result, run.signal);
 		return result;
 	}
 
@@ -285,10 +288,16 @@ export class Engine {
 		return owner;
 	}
 
-	async #verifyResident(problem: Problem, plan: Plan, array: GpuArray, result: GpuArray, signal: AbortSignal | undefined): Promise<void> {
+	async #verifyResident(
+		prepared: Prepared,
+		backend: Backend,
+		array: GpuArray,
+		result: GpuArray,
+		signal: AbortSignal | undefined,
+	): Promise<void> {
 		const image = snapshotImage(await array.read(), array.layout);
 		const { view } = snapshotImage(await result.read(), result.layout);
-		await this.#verify(problem, plan, image, { view, data: view.data }, signal);
+		await this.#verify(prepared, prepared.decision.plan, backend, image, { view, data: view.data }, signal);
 	}
 
 	/** Frees every executable. */
@@ -356,7 +365,7 @@ export class Engine {
 		const { dtype, taps } = resolveKernel(this.#kernel, image.dtype);
 		checkGeometry(settings, this.#kernel, sizes);
 		const matters = settings.mode !== 'valid' && settings.boundary.includes('constant');
-		return makeProblem({
+		const problem = makeProblem({
 			operation: this.#operation,
 			image: { dtype: image.dtype, layout: image.layout, sizes },
 			kernel: { dtype, taps, height: this.#kernel.height, width: this.#kernel.width, count: this.#kernel.count, bank: this.#kernel.bank },
@@ -373,5 +382,23 @@ export class Engine {
 			bias: settings.bias,
 			accumulate: settings.accumulate,
 		});
+		if (settings.verify === 'checksum') refuseChecksum(problem);
+		return problem;
 	}
 }
+
+/** @throws UNSUPPORTED where no checksum covers the problem */
+function refuseChecksum(problem: Problem): void {
+	const reason = checksumRefusal(problem);
+	if (reason === undefined) return;
+	throw new FaltungError(
+		'UNSUPPORTED',
+		`Expected a linear store for verify 'checksum' but received ${describe(problem)}: ${reason}. Use verify 'sample' or 'full'.`,
+	);
+}
+
+const noResidentChecksum = (): FaltungError =>
+	new FaltungError(
+		'UNSUPPORTED',
+		"Expected false, 'sample' or 'full' for option verify beside a GpuArray but received 'checksum', which this version computes on the host alone. Convolve a typed array, or use 'full'.",
+	);

@@ -7,6 +7,8 @@
  * Order: runs of one Executable may overlap; each sees its own image and out. Ownership: image and out belong to the
  * caller; whatever an Executable holds (kernel copies, pipelines, device buffers) is freed by its dispose().
  */
+import type { ChecksumScheme } from '../core/checksum-scheme.ts';
+import type { ChecksumFindings } from '../core/checksum-sums.ts';
 import type { Dtype, TypedArray } from '../core/dtype.ts';
 import type { PlaneView } from '../core/ndarray.ts';
 import type { Algorithm, Candidate, Plan } from '../core/plan.ts';
@@ -64,6 +66,11 @@ export interface Executable {
 	 * Rejects with the signal's reason when aborted, else with a FaltungError. Once settled it touches neither again.
 	 */
 	run(image: PlaneView, out: PlaneView, signal?: AbortSignal): RunOutcome | Promise<RunOutcome>;
+	/**
+	 * Optional: the sums of `verify: 'checksum'` over a result that run() gave, in the backend's own way. Without it those of
+	 * core/checksum-sums.ts are taken, which also say what must be found.
+	 */
+	checksum?(image: PlaneView, out: PlaneView, scheme: ChecksumScheme, signal?: AbortSignal): Promise<ChecksumFindings>;
 	/** Frees what the executable holds; idempotent. Never called while a run is pending. */
 	dispose(): void;
 }
