@@ -3,11 +3,10 @@ import type { Capabilities, PlanWish } from '../../backend/backend.ts';
 import { directModel } from '../../core/bounds.ts';
 import { DTYPES } from '../../core/dtype.ts';
 import { type Accumulator, ALGORITHMS, type Algorithm, type Candidate, type Extent, type Plan, planName } from '../../core/plan.ts';
-import { cannotOverflow, isPlain, type Problem, sumMagnitude } from '../../core/problem.ts';
-import type { Step } from '../../core/steps.ts';
+import { cannotOverflow, isPlain, type Problem, reach, sumMagnitude } from '../../core/problem.ts';
 import { MOST_THREADS, type NativeAccumulator } from './addon.ts';
-import { predict, withShipped } from './costs.ts';
-import { workOf } from './work.ts';
+import { cellName, predict, type Work, withShipped } from './costs.ts';
+import { fftCandidate } from './fft.ts';
 
 /** Register block of each accumulator's kernel, from the kernel table; absent: the scalar body. */
 export type Blocks = Readonly<Partial<Record<NativeAccumulator, Extent>>>;
@@ -49,6 +48,43 @@ const STATED: Readonly<Record<NativeAccumulator, Accumulator>> = {
 
 const BYTES: Readonly<Record<NativeAccumulator, number>> = { f32: 4, f64: 8, i16: 2, i64: 8, i128: 16, i192: 24 };
 
+// ── cost ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Stores that native/store.h does not know go through the scalar code. */
+function storesSlowly(problem: Problem, accumulator: NativeAccumulator): boolean {
+	const { float, bytes } = DTYPES[problem.output.dtype];
+	if (float) return problem.output.dtype === 'float16' && accumulator !== 'f32';
+	return (problem.overflow !== 'wrap' && bytes > 2 && accumulator !== 'i64') || (problem.overflow === 'throw' && !cannotOverflow(problem));
+}
+
+/** What a problem costs whatever the algorithm. */
+function commonWork(problem: Problem, accumulator: NativeAccumulator): Omit<Work, 'cell' | 'counts'> {
+	const pixels = problem.image.sizes.reduce((a, b) => a * b, 1);
+	const outputs = problem.output.sizes.reduce((a, b) => a * b, 1);
+	return {
+		bytes: pixels * DTYPES[problem.image.dtype].bytes + outputs * DTYPES[problem.output.dtype].bytes,
+		scalarStores: storesSlowly(problem, accumulator) ? outputs : 0,
+		mapEntries: mapped(problem),
+	};
+}
+
+/** Outputs of one kernel of the bank. */
+function perKernel(problem: Problem): number {
+	const [n, , height, width] = problem.output.sizes;
+	return n * problem.image.sizes[1] * height * width;
+}
+
+function directWork(problem: Problem, accumulator: NativeAccumulator): Work {
+	const outputs = perKernel(problem);
+	const [rows, taps] = problem.windows.reduce(([a, b], window) => [a + window.rows, b + window.rows * window.cols], [0, 0]);
+	const counts = [outputs * problem.windows.length, outputs * rows, outputs * taps];
+	return { cell: cellName('direct', accumulator), counts, ...commonWork(problem, accumulator) };
+}
+
+/** Entries of the index maps, holes of dilated kernels included: they are walked where a large dilation reaches far. */
+const mapped = (problem: Problem): number =>
+	problem.windows.reduce((sum, window) => sum + reach(problem, window, 0).count + reach(problem, window, 1).count, 0);
+
 // ── tiles ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Bytes of open output rows that should stay in the first-level cache beside the input row. */
@@ -88,8 +124,7 @@ function directPlan(problem: Problem, capabilities: Capabilities, blocks: Blocks
 	const accumulator = accumulatorOf(problem);
 	const costs = capabilities.costs ?? withShipped(isa);
 	const most = Math.min(wish.threads ?? capabilities.threads, MOST_THREADS);
-	const steps = problem.windows.map(({ rows, cols, first }, kernel): Step => ({ kind: 'direct', kernel, rows, cols, first }));
-	const { milliseconds, threads } = predict(costs, workOf(problem, accumulator, steps), { most, cores: capabilities.threads });
+	const { milliseconds, threads } = predict(costs, directWork(problem, accumulator), { most, cores: capabilities.threads });
 	const tile = tileOf(problem, accumulator, threads);
 	const block = blocks[accumulator] ?? { height: 1, width: 1 };
 	const largest = Math.max(0, ...problem.windows.map(({ rows }) => rows));
@@ -104,24 +139,28 @@ function directPlan(problem: Problem, capabilities: Capabilities, blocks: Blocks
 		accumulator: STATED[accumulator],
 		overflow: overflowText(problem, accumulator),
 		model: directModel(problem),
-		steps,
+		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
 		predicted: { milliseconds, bytes: threads * (largest + 3) * tile.width * BYTES[accumulator], from: costs.from },
 	};
 }
 
-const LATER: Readonly<Record<Exclude<Algorithm, 'direct'>, string>> = {
+const LATER: Readonly<Record<Exclude<Algorithm, 'direct' | 'fft'>, string>> = {
 	separable: 'the native backend does not split kernels into columns and rows yet',
 	lowrank: 'the native backend does not split kernels into columns and rows yet',
 	box: 'the native backend has no running sums yet',
-	fft: 'the native backend has no Fourier transform yet',
 };
 
 /** Every algorithm, as a plan or with the reason against it. */
 export function candidates(problem: Problem, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Candidate[] {
+	const plan = directPlan(problem, capabilities, blocks, wish);
 	return ALGORITHMS.map((algorithm) => {
 		const common = { name: `${algorithm}@native.${capabilities.isa}`, backend: 'native', algorithm };
+		if (algorithm === 'fft') {
+			const accumulator = accumulatorOf(problem);
+			const lanes = blocks[accumulator]?.width ?? 1;
+			return fftCandidate(problem, capabilities, wish, { plan, lanes, work: commonWork(problem, accumulator) });
+		}
 		if (algorithm !== 'direct') return { ...common, code: 'UNSUPPORTED', why: LATER[algorithm] };
-		const plan = directPlan(problem, capabilities, blocks, wish);
 		const body = blocks[accumulatorOf(problem)] === undefined ? 'scalar C' : `${capabilities.isa} registers`;
 		return { ...common, name: plan.name, plan, why: `always possible; ${plan.accumulator} sums, ${body}` };
 	});
