@@ -4,12 +4,13 @@
  */
 import { distanceToStored, type ErrorModel, gamma, mayOverflow, pixelBound, rowBlockedDepth } from './bounds.ts';
 import { breather } from './breathe.ts';
-import { DTYPES, reader } from './dtype.ts';
+import { DTYPES } from './dtype.ts';
 import { VerificationError } from './errors.ts';
 import { fromCanonical, type PerAxis, type PlaneView } from './ndarray.ts';
 import { Oracle, type OraclePixel } from './oracle.ts';
 import { describe, isPlainChannel, type KernelWindow, type Problem } from './problem.ts';
 import { randomStream } from './random.ts';
+import { readerOf, type SparsePlanes } from './sparse.ts';
 
 /** What was checked, for the report. */
 export interface Verification {
@@ -68,8 +69,14 @@ function position(k: number, sizes: PerAxis, tile: { height: number; width: numb
 	return free;
 }
 
+/** The pixels that verify() recomputes for this choice, where it is not all of them. */
+export function samplePositions(sizes: PerAxis, tile: { height: number; width: number }, count: number, seed: number): PerAxis[] {
+	const random = randomStream(seed);
+	return Array.from({ length: count }, (_, k) => position(k, sizes, tile, random));
+}
+
 /** Element index of a pixel. */
-const elementOf = ({ offset, strides }: PlaneView, [n, c, y, x]: PerAxis): number =>
+const elementOf = ({ offset, strides }: PlaneView | SparsePlanes, [n, c, y, x]: PerAxis): number =>
 	offset + n * strides[0] + c * strides[1] + y * strides[2] + x * strides[3];
 
 /** Permitted difference before the store: the backend's bound and the oracle's own float64 rounding. */
@@ -138,7 +145,14 @@ function fail(problem: Problem, plan: string, worst: Worst, checked: number, see
  * @throws VerificationError with the worst pixel, if any lies outside its bound
  */
 export async function verify(
-	task: { problem: Problem; model: ErrorModel; plan: string; tile: { height: number; width: number }; image: PlaneView; result: PlaneView },
+	task: {
+		problem: Problem;
+		model: ErrorModel;
+		plan: string;
+		tile: { height: number; width: number };
+		image: PlaneView | SparsePlanes;
+		result: PlaneView | SparsePlanes;
+	},
 	choice: { method: 'sample' | 'full'; count: number; seed: number; signal?: AbortSignal | undefined },
 ): Promise<Verification> {
 	const { problem, model, result } = task;
@@ -147,7 +161,7 @@ export async function verify(
 	const every = choice.method === 'full' || choice.count >= total;
 	const count = every ? total : choice.count;
 	const oracle = new Oracle(problem, task.image);
-	const read = reader(result.data, result.dtype);
+	const read = readerOf(result);
 	const random = randomStream(choice.seed);
 	const breath = breather(choice.signal);
 	let worst: Worst | undefined;

@@ -1,6 +1,6 @@
 /** Small requests with defaults, for tests that mean one thing at a time. */
 import type { RunOutcome } from '../../src/backend/backend.ts';
-import type { DirectExecutable } from '../../src/backend/webgpu/executable.ts';
+import type { WebGpuExecutable } from '../../src/backend/webgpu/executable.ts';
 import type { WebGpu } from '../../src/backend/webgpu/webgpu.ts';
 import { DTYPES, type Dtype, type TypedArray } from '../../src/core/dtype.ts';
 import { fromCanonical, type Layout, type PerAxis, type PlaneView, rowMajorStrides, toCanonical } from '../../src/core/ndarray.ts';
@@ -67,7 +67,7 @@ export function planOf(gpu: WebGpu, problem: Problem) {
 	return candidate.plan;
 }
 
-export const prepare = (gpu: WebGpu, problem: Problem): Promise<DirectExecutable> => gpu.prepare(problem, planOf(gpu, problem));
+export const prepare = (gpu: WebGpu, problem: Problem): Promise<WebGpuExecutable> => gpu.prepare(problem, planOf(gpu, problem));
 
 /** Prepares, runs once, disposes. */
 export async function runOnce(

@@ -6,7 +6,7 @@ import { BOUNDARIES } from '../../src/core/boundary.ts';
 import { randomCase, randomFamily } from './cases.ts';
 import { imageOf, outOf, planOf, prepare, problemOf, ragged, runOnce } from './problems.ts';
 
-const LIMITS: TileLimits = { binding: 2048, buffer: 4096, piece: 2048, products: 5000, blocked: 1 };
+const LIMITS: TileLimits = { binding: 2048, buffer: 4096, piece: 2048, products: 5000, blocked: 1, storage: 16384, threads: 256 };
 
 describe('the tiler', () => {
 	it('covers every output once, within the limits', () => {
@@ -14,13 +14,13 @@ describe('the tiler', () => {
 		for (let seed = 1; seed <= 400; seed++) {
 			const { problem } = randomCase(seed, randomFamily(seed));
 			const [N, K, H, W] = problem.output.sizes;
-			const interleaved = problem.output.layout.endsWith('C');
-			const sizes = chooseSizes(problem, LIMITS, interleaved);
+			const work = Math.max(1, ...problem.windows.map(({ taps }) => taps.length));
+			const sizes = chooseSizes(problem, LIMITS, work);
 			const seen = new Uint8Array(N * K * H * W);
 			let count = 0;
 			for (const piece of pieces(problem, sizes)) {
 				count++;
-				const needs = pieceNeeds(problem, pieceSizes(piece));
+				const needs = pieceNeeds(problem, pieceSizes(piece), work);
 				expect(Math.max(needs.input, needs.output, needs.tables), `seed ${seed}`).toBeLessThanOrEqual(2048);
 				for (let n = 0; n < piece.batch.count; n++) {
 					for (let k = 0; k < piece.channel.count; k++) {
@@ -44,7 +44,7 @@ describe('the tiler', () => {
 
 	it('says the numbers where not one output fits', () => {
 		const problem = problemOf({ dtype: 'float32', kernelDtype: 'float32', sizes: [1, 1, 64, 64], taps: ragged(40, 40) });
-		expect(() => chooseSizes(problem, LIMITS, false)).toThrow(/needs 6400 bytes of input.*a piece may have 2048/);
+		expect(() => chooseSizes(problem, LIMITS, 1600)).toThrow(/needs 6400 bytes of input.*a piece may have 2048/);
 	});
 });
 
