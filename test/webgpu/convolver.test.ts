@@ -111,6 +111,31 @@ describe('convolver.run on arrays in device memory', () => {
 		});
 	});
 
+	it('a batch fills, computes and drains at the same time, in bounded memory', async () => {
+		const c = await createConvolver(kernel, { ...options, verify: false, backend: gpu });
+		const images = Array.from({ length: 8 }, (_, k) => ({ data: image.data.map((value) => value + k), shape: image.shape }));
+		const { queue } = gpu.device;
+		const submit = queue.submit.bind(queue);
+		let [submitted, done, mostUnderWay] = [0, 0, 0];
+		queue.submit = (commands) => {
+			submit(commands);
+			submitted++;
+			mostUnderWay = Math.max(mostUnderWay, submitted - done);
+		};
+		try {
+			for await (const { index, data } of c.batch(images, { concurrency: 3 })) {
+				done++;
+				expect(index).toBe(done - 1);
+				expect(data).toEqual((await convolve(images[index] as typeof image, kernel, { ...options, backend: 'reference' })).data);
+			}
+		} finally {
+			queue.submit = submit;
+		}
+		expect(submitted).toBe(8); // upload, work and readback of an image are one submit
+		expect(mostUnderWay).toBeGreaterThanOrEqual(2);
+		await c.dispose();
+	});
+
 	it('finds a NaN in the hole of a dilated kernel', async () => {
 		const data = new Float32Array(15 * 15).fill(1);
 		data[7 * 15 + 7] = Number.NaN;

@@ -50,34 +50,52 @@ describe('the tiler', () => {
 
 describe('seams', () => {
 	let whole: WebGpu;
+	/** Every piece size, every way through the shaders, strips of every shape. */
+	const LIMITED = [
+		{ piece: 1500 },
+		{ piece: 4000, blocked: 1, storage: 4096 },
+		{ blocked: 1, storage: 2048, threads: 8 },
+		{ products: 300 },
+	] as const;
+	const cut = new Map<string, WebGpu>();
 	beforeAll(async () => {
 		whole = await openWebGpu();
+		for (const [k, limits] of LIMITED.entries()) cut.set(JSON.stringify(limits), await openWebGpu({ limits, robustness: k !== 1 }));
 	});
-	afterAll(() => whole.dispose());
+	afterAll(() => {
+		whole.dispose();
+		for (const gpu of cut.values()) gpu.dispose();
+	});
 
-	it.each(BOUNDARIES)('are bit-equal to one piece, %s', async (boundary) => {
-		for (const layout of ['HW', 'HWC', 'NCHW'] as const) {
-			const sizes = layout === 'HW' ? ([1, 1, 61, 67] as const) : ([layout === 'NCHW' ? 2 : 1, 3, 31, 37] as const);
-			const spec = { dtype: 'float32', kernelDtype: 'float32', layout, sizes, taps: ragged(5, 4), mode: 'full' } as const;
-			const problem = problemOf({ ...spec, boundary: [boundary, boundary] });
-			const image = imageOf(problem);
-			const one = await runOnce(whole, problem, image);
-			// every piece size, and both ways through the shader
-			for (const limits of [{ piece: 1500 }, { piece: 4000, blocked: 1 }, { blocked: 1 }, { products: 300 }]) {
-				const gpu = await openWebGpu({ limits, robustness: limits.piece !== 4000 });
-				const cut = await runOnce(gpu, problem, image);
-				expect(new Uint8Array(cut.out.data.buffer), JSON.stringify(limits)).toEqual(new Uint8Array(one.out.data.buffer));
-				gpu.dispose();
+	/** Each shader's kind of problem. */
+	const KINDS = [
+		['tiled', 'direct', { taps: ragged(5, 4) }],
+		['untiled', 'direct', { taps: ragged(5, 4), stride: [2, 1] }],
+		['separable', 'separable', { taps: [1, 3, -2, 1, 0.5].map((a) => [2, -1, 3, 1].map((b) => a * b)) }],
+	] as const;
+	it.each(BOUNDARIES.flatMap((boundary) => KINDS.map(([name, method, part]) => [boundary, name, method, part] as const)))(
+		'are bit-equal to one piece, %s, %s',
+		async (boundary, _, method, part) => {
+			for (const layout of ['HW', 'HWC', 'NCHW'] as const) {
+				const sizes = layout === 'HW' ? ([1, 1, 61, 67] as const) : ([layout === 'NCHW' ? 2 : 1, 3, 31, 37] as const);
+				const spec = { dtype: 'float32', kernelDtype: 'float32', layout, sizes, mode: 'full', ...part } as const;
+				const problem = problemOf({ ...spec, boundary: [boundary, boundary] });
+				const image = imageOf(problem);
+				const one = await runOnce(whole, problem, image, undefined, method);
+				for (const [limits, gpu] of cut) {
+					const { out } = await runOnce(gpu, problem, image, undefined, method);
+					expect(new Uint8Array(out.data.buffer), limits).toEqual(new Uint8Array(one.out.data.buffer));
+				}
 			}
-		}
-	});
+		},
+	);
 
 	it('are named by the plan', async () => {
 		const gpu = await openWebGpu({ limits: { piece: 4096 } });
 		const problem = problemOf({ sizes: [1, 1, 200, 300], taps: ragged(3, 3).map((row) => row.map(Math.sign)) });
 		const { tile, name } = planOf(gpu, problem);
 		expect(tile).toEqual({ height: 11, width: 300 });
-		expect(name).toBe('direct-u8-t11x300-r1x4@webgpu');
+		expect(name).toBe('direct-u8-t11x300-r4x4@webgpu');
 		gpu.dispose();
 	});
 });
