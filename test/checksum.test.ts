@@ -61,7 +61,7 @@ function watched(real: Backend, see: (seen: Seen) => void): Backend {
 	};
 }
 
-const isFinite = (values: readonly (number | bigint)[]): boolean => values.every((value) => Number.isFinite(Number(value)));
+const allFinite = (values: readonly (number | bigint)[]): boolean => values.every((value) => Number.isFinite(Number(value)));
 
 /** A result of a real backend, with what its checksum needs. */
 async function checked(
@@ -108,7 +108,7 @@ describe.each(tested)(`$name, seed ${seed}`, ({ name }) => {
 			}
 			if (last === undefined) continue;
 			const { result } = last.task;
-			const finite = isFinite([...request.image.values, request.options.value ?? 0, ...valuesOf(result.data, result.dtype)]);
+			const finite = allFinite([...request.image.values, request.options.value ?? 0, ...valuesOf(result.data, result.dtype)]);
 			if (finite) expect(last.findings.count, replay).toBe(0);
 			expect(last.findings.worst).toBeLessThanOrEqual(1);
 		}

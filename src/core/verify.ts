@@ -4,13 +4,14 @@
  */
 import { distanceToStored, type ErrorModel, gamma, mayOverflow, pixelBound, rowBlockedDepth } from './bounds.ts';
 import { breather } from './breathe.ts';
-import { DTYPES, reader } from './dtype.ts';
+import { DTYPES } from './dtype.ts';
 import { VerificationError } from './errors.ts';
 import { fromCanonical, type PerAxis, type PlaneView } from './ndarray.ts';
 import { Oracle, type OraclePixel } from './oracle.ts';
 import { describe, isPlainChannel, type KernelWindow, type Problem } from './problem.ts';
 import { randomStream } from './random.ts';
 import { type Region, Regions } from './regions.ts';
+import { readerOf, type SparsePlanes } from './sparse.ts';
 
 /** What was checked, for the report. */
 export interface Verification {
@@ -28,14 +29,15 @@ export interface Verification {
 }
 
 /** A result and all that says what it must be. */
-export interface VerifyTask {
+export interface VerifyTask<Planes = PlaneView> {
 	readonly problem: Problem;
 	readonly model: ErrorModel;
 	readonly plan: string;
 	readonly tile: { height: number; width: number };
-	readonly image: PlaneView;
+	/** Planes of the image; all of them, where sums come from Fourier transforms. */
+	readonly image: Planes;
 	/** Planes of the output, [batch, result channel, row, column]. */
-	readonly result: PlaneView;
+	readonly result: Planes;
 }
 
 /** Most pixels that 'sample' recomputes. */
@@ -84,8 +86,14 @@ function position(k: number, sizes: PerAxis, tile: { height: number; width: numb
 	return free;
 }
 
+/** The pixels that verify() recomputes for this choice, where it is not all of them. */
+export function samplePositions(sizes: PerAxis, tile: { height: number; width: number }, count: number, seed: number): PerAxis[] {
+	const random = randomStream(seed);
+	return Array.from({ length: count }, (_, k) => position(k, sizes, tile, random));
+}
+
 /** Element index of a pixel. */
-const elementOf = ({ offset, strides }: PlaneView, [n, c, y, x]: PerAxis): number =>
+const elementOf = ({ offset, strides }: PlaneView | SparsePlanes, [n, c, y, x]: PerAxis): number =>
 	offset + n * strides[0] + c * strides[1] + y * strides[2] + x * strides[3];
 
 /** Permitted difference before the store: the backend's bound and the oracle's own float64 rounding. */
@@ -144,12 +152,12 @@ export interface Worst {
 }
 
 /** What tiles read, where their sums come from Fourier transforms. */
-export const regionsOf = ({ problem, model, image, tile }: VerifyTask): Regions | undefined =>
-	model.transformed === undefined ? undefined : new Regions(problem, image, tile);
+export const regionsOf = ({ problem, model, image, tile }: VerifyTask<PlaneView | SparsePlanes>): Regions | undefined =>
+	model.transformed === undefined ? undefined : new Regions(problem, image as PlaneView, tile);
 
 /** One pixel of a result beside its recomputed value. */
 export function comparePixel(
-	task: VerifyTask,
+	task: VerifyTask<PlaneView | SparsePlanes>,
 	oracle: Oracle,
 	read: (i: number) => number | bigint,
 	at: PerAxis,
@@ -181,7 +189,7 @@ export function fail(problem: Problem, plan: string, worst: Worst, checked: numb
  * @throws VerificationError with the worst pixel, if any lies outside its bound
  */
 export async function verify(
-	task: VerifyTask,
+	task: VerifyTask<PlaneView | SparsePlanes>,
 	choice: { method: 'sample' | 'full'; count: number; seed: number; signal?: AbortSignal | undefined },
 ): Promise<Verification> {
 	const { problem, result } = task;
@@ -191,7 +199,7 @@ export async function verify(
 	const count = every ? total : choice.count;
 	const oracle = new Oracle(problem, task.image);
 	const regions = regionsOf(task);
-	const read = reader(result.data, result.dtype);
+	const read = readerOf(result);
 	const random = randomStream(choice.seed);
 	const breath = breather(choice.signal);
 	let worst: Worst | undefined;

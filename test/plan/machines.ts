@@ -58,7 +58,15 @@ export function gpu(options: { software?: boolean; binding?: number } = {}): Bac
 		software,
 	};
 	const binding = options.binding ?? 2 ** 31 - 4;
-	const limits = { binding, buffer: binding, piece: 32 * 2 ** 20, blocked: 2 ** 16, products: 2 ** 33 };
+	const limits = {
+		binding,
+		buffer: binding,
+		piece: 32 * 2 ** 20,
+		blocked: 2 ** 16,
+		products: 2 ** 33,
+		storage: 48 * 2 ** 10,
+		threads: 1024,
+	};
 	return {
 		name: 'webgpu',
 		capabilities,

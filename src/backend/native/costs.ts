@@ -11,7 +11,7 @@ import { ACCUMULATORS, type NativeAccumulator } from './addon.ts';
 export const TERMS = {
 	direct: ['outputs', 'outputs × rows', 'outputs × taps'],
 	separable: ['outputs', 'outputs × factors'],
-	box: ['outputs × stride', 'outputs × stride × doublings'],
+	box: ['outputs', 'outputs × doublings along the row'],
 	/** "pairs" are the elements of all transforms: one for two pixels of a region, padding included. */
 	fft: ['pairs', 'pairs × passes', 'pixels of regions and outputs', 'tiles'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
