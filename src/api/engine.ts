@@ -192,7 +192,7 @@ export class Engine {
 			plan: plan.name,
 			backend: plan.backend,
 			algorithm: plan.algorithm,
-			bound: relativeBound(problem, plan.model),
+			bound: relativeBound(problem, plan),
 			...(plan.device === undefined ? {} : { device: plan.device }),
 			...(plan.isa === undefined ? {} : { isa: plan.isa }),
 			...(plan.threads === undefined ? {} : { threads: plan.threads }),

@@ -50,7 +50,12 @@ const SUMMED_IN: Readonly<Record<NativeAccumulator, { image: Dtype; kernel: Dtyp
 };
 
 /** Kernel sides of each algorithm. A sum of ones in 16 bits has at most 128 taps. */
-const SIDES: Readonly<Record<CostedAlgorithm, readonly number[]>> = { direct: [3, 5, 7, 9, 15] };
+const SIDES: Readonly<Record<CostedAlgorithm, readonly number[]>> = {
+	direct: [3, 5, 7, 9, 15],
+	separable: [3, 7, 15, 31, 63],
+	box: [3, 9, 31, 63],
+	fft: [7, 15, 31, 63],
+};
 const MOST_NARROW = 11;
 
 const SIDE = 768;
