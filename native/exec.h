@@ -39,6 +39,7 @@ typedef struct conv_method {
 	void (*prepare_arena)(const conv_exec *e, void *arena);
 	void (*tile)(const conv_exec *e, const conv_tile *tile, void *arena);
 } conv_method;
+struct conv_fft_exec;
 
 struct conv_exec {
 	atomic_int holders;
@@ -61,6 +62,7 @@ struct conv_exec {
 	conv_exec *_Atomic stuffed; /* the same problem with zero taps in the holes; made when first needed */
 	conv_exec *_Atomic wide;    /* the same problem on interleaved channels as one wide row; made when first needed */
 	void *blocks;               /* everything else that was allocated */
+	struct conv_fft_exec *fft;  /* for CONV_FFT on vectors */
 };
 
 /* What one tile of one run needs to know. */
@@ -106,8 +108,11 @@ static inline const char *conv_image_plane(const conv_exec *e, const conv_tile *
 /* The scalar body: the specification, for every problem. */
 void conv_reference_tile(const conv_exec *e, const conv_tile *tile);
 
-/* The vector bodies: tile.c, separable.c, box.c. */
+/* The vector bodies: tile.c (every part of CONV_FFT that goes direct too), separable.c, box.c. */
 extern const conv_method conv_direct_method, conv_separable_method, conv_box_method;
+
+/* count * size bytes of zeros that go with e, aligned to 16; NULL: out of memory. */
+void *conv_keep(conv_exec *e, int64_t count, int64_t size);
 
 /* The problem with zero taps in the holes of its dilated kernels, for images that are not finite. Belongs to e. */
 conv_status conv_stuffed(conv_exec *e, conv_exec **to, const char **why);

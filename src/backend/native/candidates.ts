@@ -5,7 +5,8 @@ import { DTYPES } from '../../core/dtype.ts';
 import { type Accumulator, ALGORITHMS, type Algorithm, type Candidate, type Extent, type Plan, planName } from '../../core/plan.ts';
 import { cannotOverflow, isPlain, type Problem, reach, sumMagnitude } from '../../core/problem.ts';
 import { MOST_THREADS, type NativeAccumulator } from './addon.ts';
-import { boxOption, isOption, lowRankOption, type Option, type OptionOrReason, separableOption, splitTile } from './split.ts';
+import { cellName, predict, type Work, withShipped } from './costs.ts';
+import { boxOption, isOption, lowRankOption, type Option, type OptionOrReason, perKernel, separableOption, splitTile } from './split.ts';
 
 /** Register block of each accumulator's kernel, from the kernel table; absent: the scalar body. */
 export type Blocks = Readonly<Partial<Record<NativeAccumulator, Extent>>>;
@@ -49,28 +50,6 @@ const BYTES: Readonly<Record<NativeAccumulator, number>> = { f32: 4, f64: 8, i16
 
 // ── cost ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/**
- * Nanoseconds per tap and output on one thread: the best of seven runs at K = 3 and 9 on 768² images (96² from 128 bits on), the
- * slope between them. Sapphire Rapids Xeon at 3.4 GHz, gcc 12, Node 20, a busy machine. Instruction sets that are not listed
- * count as `base`.
- */
-const TAP_NS: Readonly<Record<string, Readonly<Record<NativeAccumulator, number>>>> = {
-	avx512: { f32: 0.017, f64: 0.031, i16: 0.011, i64: 0.097, i128: 4.9, i192: 4.9 },
-	avx2: { f32: 0.025, f64: 0.047, i16: 0.017, i64: 0.21, i128: 4.9, i192: 4.9 },
-	base: { f32: 0.063, f64: 0.14, i16: 0.047, i64: 0.51, i128: 4.9, i192: 4.9 },
-};
-
-/** Nanoseconds per output beside its taps, of the same runs (0.1 to 0.5); 6 more where only the scalar code knows the store. */
-const PIXEL_NS = 0.3;
-const SCALAR_STORE_NS = 6;
-/** Milliseconds to wake the pool and to settle the promise. */
-const POOL_MS = 0.05;
-/** Predicted work below this runs at once on the calling thread. */
-export const INLINE_MS = 0.1;
-
-/** Nanoseconds per entry of an index map: kernels of 2 and 3 taps at dilation 8e6 took 12 to 100 on the machine above. */
-const MAP_NS = 40;
-
 /** Stores that native/store.h does not know go through the scalar code. */
 function storesSlowly(problem: Problem, accumulator: NativeAccumulator): boolean {
 	const { float, bytes } = DTYPES[problem.output.dtype];
@@ -78,19 +57,28 @@ function storesSlowly(problem: Problem, accumulator: NativeAccumulator): boolean
 	return (problem.overflow !== 'wrap' && bytes > 2 && accumulator !== 'i64') || (problem.overflow === 'throw' && !cannotOverflow(problem));
 }
 
-/** Nanoseconds of direct sums on one thread. */
-function directNanoseconds(problem: Problem, accumulator: NativeAccumulator, isa: string): number {
-	const [n, , height, width] = problem.output.sizes;
-	const perKernel = n * problem.image.sizes[1] * height * width;
-	const taps = problem.windows.reduce((sum, window) => sum + window.rows * window.cols, 0);
-	const tap = (TAP_NS[isa] ?? (TAP_NS.base as Readonly<Record<NativeAccumulator, number>>))[accumulator];
-	return perKernel * (taps * tap + problem.windows.length * PIXEL_NS);
+/** What a problem costs whatever the algorithm. */
+function commonWork(problem: Problem, accumulator: NativeAccumulator): Omit<Work, 'cell' | 'counts'> {
+	const pixels = problem.image.sizes.reduce((a, b) => a * b, 1);
+	const outputs = problem.output.sizes.reduce((a, b) => a * b, 1);
+	return {
+		bytes: pixels * DTYPES[problem.image.dtype].bytes + outputs * DTYPES[problem.output.dtype].bytes,
+		scalarStores: storesSlowly(problem, accumulator) ? outputs : 0,
+		mapEntries: mapped(problem),
+	};
 }
 
-/** Milliseconds on one thread: the sums, and what any algorithm pays for slow stores and large maps. */
-function cost(problem: Problem, accumulator: NativeAccumulator, sums: number): number {
-	const outputs = problem.output.sizes.reduce((a, b) => a * b, 1);
-	return (sums + (storesSlowly(problem, accumulator) ? outputs * SCALAR_STORE_NS : 0) + mapped(problem) * MAP_NS) / 1e6;
+function directOption(problem: Problem, accumulator: NativeAccumulator, body: string): Option {
+	const outputs = perKernel(problem);
+	const [rows, taps] = problem.windows.reduce(([a, b], window) => [a + window.rows, b + window.rows * window.cols], [0, 0]);
+	return {
+		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
+		model: directModel(problem),
+		why: `always possible; ${STATED[accumulator]} sums, ${body}`,
+		cell: cellName('direct', accumulator),
+		counts: [outputs * problem.windows.length, outputs * rows, outputs * taps],
+		lines: Math.max(0, ...problem.windows.map(({ rows }) => rows)) + 3,
+	};
 }
 
 /** Entries of the index maps, holes of dilated kernels included: they are walked where a large dilation reaches far. */
@@ -131,25 +119,16 @@ function overflowText(problem: Problem, accumulator: NativeAccumulator): string 
 	return accumulator === 'i64' && wraps(problem) ? `${rule}; taken modulo 2^64` : `${rule}; ${bits}`;
 }
 
-function directOption(problem: Problem, accumulator: NativeAccumulator, isa: string, body: string): Option {
-	return {
-		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
-		model: directModel(problem),
-		why: `always possible; ${STATED[accumulator]} sums, ${body}`,
-		nanoseconds: directNanoseconds(problem, accumulator, isa),
-		lines: Math.max(0, ...problem.windows.map(({ rows }) => rows)) + 3,
-	};
-}
-
 /** Output rows that one inner step holds in registers, where it is not the direct kernel's block. */
 const BLOCK_ROWS: Readonly<Partial<Record<Algorithm, number>>> = { separable: 4, lowrank: 4, box: 1 };
 
 function planOf(problem: Problem, algorithm: Algorithm, option: Option, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Plan {
 	const isa = capabilities.isa as string;
 	const accumulator = accumulatorOf(problem);
-	const single = cost(problem, accumulator, option.nanoseconds);
+	const costs = capabilities.costs ?? withShipped(isa);
 	const most = Math.min(wish.threads ?? capabilities.threads, MOST_THREADS);
-	const threads = single < INLINE_MS ? 1 : most;
+	const work: Work = { cell: option.cell, counts: option.counts, ...commonWork(problem, accumulator) };
+	const { milliseconds, threads } = predict(costs, work, { most, cores: capabilities.threads });
 	const bytes = BYTES[accumulator];
 	const tile = algorithm === 'direct' ? tileOf(problem, accumulator, threads) : splitTile(problem, option, bytes, threads);
 	const { height, width } = blocks[accumulator] ?? { height: 1, width: 1 };
@@ -166,10 +145,7 @@ function planOf(problem: Problem, algorithm: Algorithm, option: Option, capabili
 		overflow: overflowText(problem, accumulator),
 		model: option.model,
 		steps: option.steps,
-		predicted: {
-			milliseconds: single < INLINE_MS ? single : single / Math.min(most, capabilities.threads) + POOL_MS,
-			bytes: threads * option.lines * tile.width * bytes,
-		},
+		predicted: { milliseconds, bytes: threads * option.lines * tile.width * bytes, from: costs.from },
 	};
 }
 
@@ -178,13 +154,13 @@ function optionOf(problem: Problem, algorithm: Algorithm, capabilities: Capabili
 	const [accumulator, isa] = [accumulatorOf(problem), capabilities.isa as string];
 	switch (algorithm) {
 		case 'direct':
-			return directOption(problem, accumulator, isa, blocks[accumulator] === undefined ? 'scalar C' : `${isa} registers`);
+			return directOption(problem, accumulator, blocks[accumulator] === undefined ? 'scalar C' : `${isa} registers`);
 		case 'separable':
-			return separableOption(problem, accumulator, isa);
+			return separableOption(problem, accumulator);
 		case 'lowrank':
-			return lowRankOption(problem, accumulator, isa, wish);
+			return lowRankOption(problem, accumulator, wish);
 		case 'box':
-			return boxOption(problem, accumulator, isa);
+			return boxOption(problem, accumulator);
 		case 'fft':
 			return { why: 'the native backend has no Fourier transform yet' };
 	}

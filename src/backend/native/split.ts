@@ -4,19 +4,21 @@
  */
 import { boxModel, type ErrorModel, splitModel } from '../../core/bounds.ts';
 import type { Extent } from '../../core/plan.ts';
-import type { Problem } from '../../core/problem.ts';
+import type { KernelWindow, Problem } from '../../core/problem.ts';
 import type { Step } from '../../core/steps.ts';
 import { boxOf, type Found, productOf, productsOf, type Split } from '../../core/structure.ts';
 import type { PlanWish } from '../backend.ts';
 import type { NativeAccumulator } from './addon.ts';
+import { cellName } from './costs.ts';
 
 /** What an algorithm would do, before threads are counted. */
 export interface Option {
 	readonly steps: readonly Step[];
 	readonly model: ErrorModel;
 	readonly why: string;
-	/** Nanoseconds of the sums on one thread. */
-	readonly nanoseconds: number;
+	/** Its constants in the cost model, and how often each counts. */
+	readonly cell: string;
+	readonly counts: readonly number[];
 	/** Lines of sums that a tile keeps at once. */
 	readonly lines: number;
 }
@@ -25,29 +27,8 @@ export type OptionOrReason = Option | { readonly why: string; readonly steps?: u
 
 export const isOption = (option: OptionOrReason): option is Option => option.steps !== undefined;
 
-// ── cost ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-type Numbers = Readonly<Record<'f32' | 'f64' | 'i16' | 'i64', readonly [output: number, tap: number]>>;
-
-/** Nanoseconds on one thread: per output, per output and factor of a product. */
-const SEPARABLE_NS: Readonly<Record<string, Numbers>> = {
-	avx512: { f32: [0.4, 0.02], f64: [0.8, 0.04], i16: [0.3, 0.015], i64: [1, 0.1] },
-	avx2: { f32: [0.4, 0.03], f64: [0.8, 0.06], i16: [0.3, 0.02], i64: [1, 0.2] },
-	base: { f32: [0.5, 0.08], f64: [1, 0.16], i16: [0.4, 0.05], i64: [1.5, 0.5] },
-};
-
-/** Nanoseconds on one thread: per output, per output and doubling along the row. */
-const BOX_NS: Readonly<Record<string, Numbers>> = {
-	avx512: { f32: [0.6, 0.05], f64: [1.2, 0.1], i16: [0.5, 0.03], i64: [1.5, 0.1] },
-	avx2: { f32: [0.6, 0.06], f64: [1.2, 0.12], i16: [0.5, 0.04], i64: [1.5, 0.15] },
-	base: { f32: [0.8, 0.1], f64: [1.6, 0.2], i16: [0.6, 0.06], i64: [2, 0.3] },
-};
-
-const numbersOf = (table: Readonly<Record<string, Numbers>>, isa: string, accumulator: NativeAccumulator): readonly [number, number] =>
-	(table[isa] ?? (table.base as Numbers))[accumulator as 'f32'];
-
-/** Outputs of one kernel of the bank, and how often a row that they read is summed for each: strided rows are read whole. */
-function outputs(problem: Problem): number {
+/** Outputs of one kernel of the bank. */
+export function perKernel(problem: Problem): number {
 	const [n, , height, width] = problem.output.sizes;
 	return n * problem.image.sizes[1] * height * width;
 }
@@ -57,45 +38,52 @@ function outputs(problem: Problem): number {
 const wide = (accumulator: NativeAccumulator): boolean => accumulator === 'i128' || accumulator === 'i192';
 const TOO_WIDE = 'sums wider than 64 bits are formed directly, in scalar C';
 
-function split(problem: Problem, found: Found<Split>, accumulator: NativeAccumulator, isa: string): OptionOrReason {
+function split(problem: Problem, found: Found<Split>, accumulator: NativeAccumulator): OptionOrReason {
 	if (found.each === undefined) return { why: found.why };
 	if (wide(accumulator)) return { why: TOO_WIDE };
-	const [output, tap] = numbersOf(SEPARABLE_NS, isa, accumulator);
-	let [nanoseconds, lines] = [0, 1];
-	const steps: Step[] = [];
-	for (const [kernel, { products }] of found.each.entries()) {
-		const { rows, cols, first } = problem.windows[kernel] as Problem['windows'][number];
-		const factors = products.length * (rows + cols * problem.stride[0]);
-		nanoseconds += outputs(problem) * (output + tap * factors);
+	const outputs = perKernel(problem);
+	let [rowFactors, columnFactors, lines] = [0, 0, 1];
+	const steps = found.each.map(({ products }, kernel): Step => {
+		const { rows, cols, first } = problem.windows[kernel] as KernelWindow;
+		rowFactors += products.length * cols * Math.min(problem.stride[0], rows); // rows between outputs are summed too
+		columnFactors += products.length * rows;
 		lines = Math.max(lines, products.length * (rows + 3));
-		steps.push({ kind: 'separable', kernel, rows, cols, first, products });
-	}
-	return { steps, model: splitModel(problem, found.each), why: found.why, nanoseconds, lines };
+		return { kind: 'separable', kernel, rows, cols, first, products };
+	});
+	return {
+		steps,
+		model: splitModel(problem, found.each),
+		why: found.why,
+		cell: cellName('separable', accumulator),
+		counts: [outputs * steps.length, outputs * rowFactors, outputs * columnFactors],
+		lines,
+	};
 }
 
-export const separableOption = (problem: Problem, accumulator: NativeAccumulator, isa: string): OptionOrReason =>
-	split(problem, productOf(problem), accumulator, isa);
+export const separableOption = (problem: Problem, accumulator: NativeAccumulator): OptionOrReason =>
+	split(problem, productOf(problem), accumulator);
 
-export function lowRankOption(problem: Problem, accumulator: NativeAccumulator, isa: string, wish: PlanWish): OptionOrReason {
+export function lowRankOption(problem: Problem, accumulator: NativeAccumulator, wish: PlanWish): OptionOrReason {
 	if (wish.tolerance === undefined) return { why: 'approximates the kernel: needs a tolerance' };
 	if (problem.sum === 'integer') return { why: 'integer sums are exact, an approximate kernel would not be' };
-	return split(problem, productsOf(problem, wish.tolerance), accumulator, isa);
+	return split(problem, productsOf(problem, wish.tolerance), accumulator);
 }
 
-export function boxOption(problem: Problem, accumulator: NativeAccumulator, isa: string): OptionOrReason {
+export function boxOption(problem: Problem, accumulator: NativeAccumulator): OptionOrReason {
 	const found = boxOf(problem);
 	if (found.each === undefined) return { why: found.why };
 	if (wide(accumulator)) return { why: TOO_WIDE };
-	const [output, doubling] = numbersOf(BOX_NS, isa, accumulator);
-	let [nanoseconds, lines] = [0, 1];
-	const steps: Step[] = [];
-	for (const [kernel, tap] of found.each.entries()) {
-		const { rows, cols, first } = problem.windows[kernel] as Problem['windows'][number];
-		nanoseconds += outputs(problem) * problem.stride[0] * problem.stride[1] * (output + doubling * Math.log2(Math.max(1, cols)));
+	const [down, across] = problem.stride;
+	let [summed, doublings, lines] = [0, 0, 1];
+	const steps = found.each.map((tap, kernel): Step => {
+		const { rows, cols, first } = problem.windows[kernel] as KernelWindow;
+		const pixels = perKernel(problem) * Math.min(down, rows) * across; // a strided row is summed whole
+		summed += pixels;
+		doublings += pixels * Math.log2(Math.max(1, cols));
 		lines = Math.max(lines, rows + 3);
-		steps.push({ kind: 'box', kernel, rows, cols, first, tap });
-	}
-	return { steps, model: boxModel(problem), why: found.why, nanoseconds, lines };
+		return { kind: 'box', kernel, rows, cols, first, tap };
+	});
+	return { steps, model: boxModel(problem), why: found.why, cell: cellName('box', accumulator), counts: [summed, doublings], lines };
 }
 
 // ── tiles ────────────────────────────────────────────────────────────────────────────────────────────────────────────
