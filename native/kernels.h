@@ -38,6 +38,49 @@ typedef struct conv_direct {
 
 typedef void (*conv_direct_fn)(const conv_direct *call);
 
+/* Outputs of one call down the lines: 4, 2 or 1, never more than there are taps. */
+#define COLUMN_OUTPUTS 4
+
+/* to[x] = sum over i of taps[i] * row[x + offset(i)], left to right; offset(i) as in conv_direct. */
+typedef struct conv_row_call {
+	const void *row, *taps;
+	int64_t cols;
+	const int64_t *offsets;
+	void *to;
+	int64_t width;     /* a multiple of the vector's length */
+	const void *ahead; /* a row that will be read soon, at the same columns; or NULL */
+} conv_row_call;
+
+/* to[o][x] = add[o][x] + sum over k of taps[k] * lines[o + k][x], from the top. */
+typedef struct conv_column_call {
+	const void *const *lines;
+	const void *taps;
+	int64_t count; /* of taps */
+	int outputs;
+	const void *const *add; /* NULL: nothing is added */
+	void *const *to;
+	int64_t width; /* as above */
+	int stream;    /* non-temporal stores: `to` is vector-aligned */
+} conv_column_call;
+
+/* prefix[x] += line[x]; to[x] = suffix[x] + prefix[x] */
+typedef struct conv_down_call {
+	const void *line;
+	void *prefix;
+	int first;          /* prefix is not read: it begins with this line */
+	const void *suffix; /* NULL: nothing before */
+	void *to;           /* NULL: no output yet */
+	int64_t width;
+	int stream;
+} conv_down_call;
+
+typedef struct conv_box_fns {
+	void (*scale)(void *to, const void *from, const void *tap, int64_t width, const void *ahead);
+	void (*twice)(void *to, const void *sums, int64_t n, const void *one, int64_t width);
+	void (*down)(const conv_down_call *call);
+	void (*up)(void *const *lines, int64_t count, int64_t width);
+} conv_box_fns;
+
 /* Converts `count` elements that lie `stride` apart to the accumulator's type. */
 typedef void (*conv_load_fn)(void *to, const void *from, int64_t stride, int64_t count);
 
@@ -112,6 +155,9 @@ typedef struct conv_isa {
 	int vector_bytes;
 	conv_direct_fn direct[CONV_VECTOR_ACCUMULATORS];
 	int group[CONV_VECTOR_ACCUMULATORS]; /* most outputs of one call */
+	void (*row_sums[CONV_VECTOR_ACCUMULATORS])(const conv_row_call *call);
+	void (*column_sums[CONV_VECTOR_ACCUMULATORS])(const conv_column_call *call);
+	conv_box_fns box[CONV_VECTOR_ACCUMULATORS];
 	const conv_fft_kernels *fft[2];      /* f32, f64 */
 	const conv_load_fn (*load)[CONV_DTYPES];         /* [accumulator][dtype]; NULL: no such pair */
 	conv_pick_store_fn pick_store;

@@ -46,7 +46,7 @@ static sizes arena_sizes(const conv_exec *e) {
 	return (sizes){round_up((ring > 0 ? ring : 1) * pitch * e->bytes, 64), round_up(packed * e->bytes, 64), round_up(pitch * 8, 64)};
 }
 
-int64_t conv_arena_bytes(const conv_exec *e) {
+static int64_t arena_bytes(const conv_exec *e) {
 	for (int64_t m = 0; m < e->p.kernels; m++) {
 		const conv_kernel_plan *plan = &e->plans[m];
 		const __int128 most = (__int128)1 << 45;
@@ -63,29 +63,13 @@ static arena lay_out(const conv_exec *e, void *memory) {
 	return (arena){at, at + s.ring, at + s.ring + s.packed, at + s.ring + 2 * s.packed};
 }
 
-void conv_prepare_arena(const conv_exec *e, void *memory) {
+static void prepare_arena(const conv_exec *e, void *memory) {
 	const arena a = lay_out(e, memory);
 	memset(a.packed, 0, (size_t)arena_sizes(e).packed); /* the padding of a row is computed with, though never stored */
 	conv_fill(e, a.constant, arena_sizes(e).packed / e->bytes);
 }
 
-/* What `width` outputs read of one image row, phase by phase; `from`: position under tap column 0 of the first one. */
-static void pack_row(const conv_exec *e, const conv_tile *t, char *to, const char *row, int64_t from, int64_t width) {
-	const conv_kernel_plan *plan = &e->plans[t->m];
-	const int64_t step = e->p.stride_x, last = (width - 1) * step + (e->p.windows[t->m].cols - 1) * e->p.dilation_x;
-	for (int64_t f = 0; f < plan->phase_count; f++)
-		conv_pack_line(e, to + f * plan->phase_length * e->bytes, row, t->buffers->image_strides[3], from + plan->phases[f], step,
-		          (last - plan->phases[f]) / step + 1);
-}
-
 /* ── the walk over a tile ── */
-
-static int is_straight(const conv_exec *e, const conv_tile *t) {
-	const conv_store *how = &e->stores[t->c * e->p.kernels + t->m];
-	const int same = (e->accumulator == CONV_ACC_F32 && e->p.out_dtype == CONV_F32) ||
-	                 (e->accumulator == CONV_ACC_F64 && e->p.out_dtype == CONV_F64);
-	return same && how->plain && !how->exact && t->buffers->out_strides[3] == 1;
-}
 
 /*
  * A narrow tile is packed whole: three calls of the kernel per row cost more than the copy (256 x 256 float32, K = 3: 40 us in
@@ -96,10 +80,7 @@ static int is_straight(const conv_exec *e, const conv_tile *t) {
 
 static int split(const conv_exec *e, const conv_tile *t, const conv_window *w, segment out[3]) {
 	const conv_problem *p = &e->p;
-	const int in_place = ((e->accumulator == CONV_ACC_F32 && p->image_dtype == CONV_F32) ||
-	                      (e->accumulator == CONV_ACC_F64 && p->image_dtype == CONV_F64)) &&
-	                     p->stride_x == 1 && t->buffers->image_strides[3] == 1;
-	const int straight = is_straight(e, t);
+	const int in_place = conv_lies_ready(e, t) && p->stride_x == 1, straight = conv_stores_straight(e, t);
 	int64_t left = t->x1, right = t->x1; /* the middle */
 	if (in_place) {
 		left = -w->first_x > t->x0 ? -w->first_x : t->x0;
@@ -174,25 +155,19 @@ static void add_row(const conv_exec *e, const conv_tile *t, const arena *a, cons
 	}
 }
 
-/* A window without taps: every sum is 0. */
-static void store_zeros(const conv_exec *e, const conv_tile *t, const arena *a) {
-	memset(a->ring, 0, (size_t)((t->x1 - t->x0) * e->bytes));
-	for (int64_t y = t->y0; y < t->y1; y++) conv_store_row(e, t, y, t->x0, t->x1, a->ring, a->line, 0);
-}
-
 /*
  * Rows of the image that are fetched ahead. A tile's rows are pages apart, where the hardware does not prefetch: without this
  * K = 7 took 23 ms on one thread, with it 16 (2 rows ahead 17, 4 rows 20; 4096 x 4096 float32, Sapphire Rapids).
  */
 #define AHEAD 1
 
-void conv_vector_tile(const conv_exec *e, const conv_tile *t, void *memory) {
+static void compute_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 	const conv_problem *p = &e->p;
 	const conv_window *w = &p->windows[t->m];
 	const conv_kernel_plan *plan = &e->plans[t->m];
 	const arena a = lay_out(e, memory);
 	if (w->rows == 0) {
-		store_zeros(e, t, &a);
+		conv_store_zeros(e, t, a.ring, a.line);
 		return;
 	}
 	const int64_t *strides = t->buffers->image_strides;
@@ -220,10 +195,12 @@ void conv_vector_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 			}
 			if (row != NULL && seg->packed) {
 				if (strides[3] == 1) conv_fetch_row(row + AHEAD * strides[2] * element, from, (seg->x1 - seg->x0) * p->stride_x, element);
-				pack_row(e, t, a.packed, row, from, seg->x1 - seg->x0);
+				conv_pack_row(e, t, a.packed, row, from, seg->x1 - seg->x0);
 				input = a.packed;
 			}
 			add_row(e, t, &a, seg, class, k0, k1, input, ahead, r, pitch);
 		}
 	}
 }
+
+const conv_method conv_direct_method = {arena_bytes, prepare_arena, compute_tile};

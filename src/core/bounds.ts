@@ -163,7 +163,7 @@ export function pixelBound(model: ErrorModel, terms: PixelTerms): number {
 	const flushes =
 		model.split === undefined
 			? terms.taps + terms.pixels + terms.count
-			: (1 + 2 * (terms.taps + model.split.excess)) * (1 + terms.pixels + terms.count); // Σ|column| ≤ 2·Σ|w|, each row before it flushes as a sum does
+			: (1 + 4 * (terms.taps + model.split.excess)) * (1 + terms.pixels + terms.count); // Σ|column| ≤ 4·Σ|w|, each row before it flushes as a sum does
 	const flushed = model.tiny * (Math.abs(terms.scale) * flushes + epilogueFlushes);
 	return sum + epilogue + missed + flushed;
 }
