@@ -55,7 +55,7 @@ typedef struct conv_strip {
 	int64_t to_step; /* bytes between rows */
 	void *open;      /* window_rows * CONV_STRIP_BYTES for the kernel's own use, 64-byte aligned */
 	int stream;      /* non-temporal stores: every row of `to` is vector-aligned */
-	int ahead;       /* rows that are prefetched before they are used; 0: none */
+	int ahead;       /* whether the next strip's pixels are prefetched */
 } conv_strip;
 
 typedef void (*conv_strip_fn)(const conv_strip *call);
