@@ -1,6 +1,6 @@
 /*
- * What the compiler's vector types cannot say: fused multiply-add, minimum and maximum, and non-temporal stores, per ISA. Of a NaN a and a
- * number b, minimum and maximum are b. Included by body.h. The locked
+ * What the compiler's vector types cannot say: fused multiply-add (MULSUB a*b - c, SUBMUL c - a*b), minimum and maximum, and non-temporal
+ * stores, per ISA. Of a NaN a and a number b, minimum and maximum are b. Included by body.h. The locked
  * instructions of the pool's mutex make non-temporal stores visible before a run is reported; no fence of their own is needed.
  */
 #if SIMD_LEVEL == 512
@@ -9,37 +9,61 @@
 #define WIDE_GROUPS 1
 #define MULADD_f32(a, b, c) ((__typeof__(c))_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define MULADD_f64(a, b, c) ((__typeof__(c))_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#define MULSUB_f32(a, b, c) ((__typeof__(c))_mm512_fmsub_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define SUBMUL_f32(c, a, b) ((__typeof__(c))_mm512_fnmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define MULSUB_f64(a, b, c) ((__typeof__(c))_mm512_fmsub_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#define SUBMUL_f64(c, a, b) ((__typeof__(c))_mm512_fnmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 #define STREAM(p, v) _mm512_stream_si512((void *)(p), (__m512i)(v))
 #define MAX_f32(a, b) ((__typeof__(a))_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define MIN_f32(a, b) ((__typeof__(a))_mm512_min_ps((__m512)(a), (__m512)(b)))
+#define MAX_f64(a, b) ((__typeof__(a))_mm512_max_pd((__m512d)(a), (__m512d)(b)))
+#define MIN_f64(a, b) ((__typeof__(a))_mm512_min_pd((__m512d)(a), (__m512d)(b)))
 #elif SIMD_LEVEL == 256
 #include <immintrin.h>
 #define REGISTERS 16
 #define WIDE_GROUPS 0
 #define MULADD_f32(a, b, c) ((__typeof__(c))_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define MULADD_f64(a, b, c) ((__typeof__(c))_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#define MULSUB_f32(a, b, c) ((__typeof__(c))_mm256_fmsub_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define SUBMUL_f32(c, a, b) ((__typeof__(c))_mm256_fnmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define MULSUB_f64(a, b, c) ((__typeof__(c))_mm256_fmsub_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#define SUBMUL_f64(c, a, b) ((__typeof__(c))_mm256_fnmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #define STREAM(p, v) _mm256_stream_si256((void *)(p), (__m256i)(v))
 #define MAX_f32(a, b) ((__typeof__(a))_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define MIN_f32(a, b) ((__typeof__(a))_mm256_min_ps((__m256)(a), (__m256)(b)))
+#define MAX_f64(a, b) ((__typeof__(a))_mm256_max_pd((__m256d)(a), (__m256d)(b)))
+#define MIN_f64(a, b) ((__typeof__(a))_mm256_min_pd((__m256d)(a), (__m256d)(b)))
 #elif SIMD_LEVEL == 128 && defined(__aarch64__)
 #include <arm_neon.h>
 #define REGISTERS 32
 #define WIDE_GROUPS 1
 #define MULADD_f32(a, b, c) ((__typeof__(c))vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
 #define MULADD_f64(a, b, c) ((__typeof__(c))vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
+#define MULSUB_f32(a, b, c) (-SUBMUL_f32(c, a, b))
+#define MULSUB_f64(a, b, c) (-SUBMUL_f64(c, a, b))
+#define SUBMUL_f32(c, a, b) ((__typeof__(c))vfmsq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#define SUBMUL_f64(c, a, b) ((__typeof__(c))vfmsq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
 #define STREAM(p, v) __builtin_memcpy((p), &(v), sizeof(v))
 #define MAX_f32(a, b) ((__typeof__(a))vmaxnmq_f32((float32x4_t)(a), (float32x4_t)(b)))
 #define MIN_f32(a, b) ((__typeof__(a))vminnmq_f32((float32x4_t)(a), (float32x4_t)(b)))
+#define MAX_f64(a, b) ((__typeof__(a))vmaxnmq_f64((float64x2_t)(a), (float64x2_t)(b)))
+#define MIN_f64(a, b) ((__typeof__(a))vminnmq_f64((float64x2_t)(a), (float64x2_t)(b)))
 #else /* no fused multiply-add: the product is rounded by itself */
 #define REGISTERS 16
 #define WIDE_GROUPS 0
 #define MULADD_f32(a, b, c) ((a) * (b) + (c))
 #define MULADD_f64(a, b, c) ((a) * (b) + (c))
+#define MULSUB_f32(a, b, c) ((a) * (b) - (c))
+#define MULSUB_f64(a, b, c) ((a) * (b) - (c))
+#define SUBMUL_f32(c, a, b) ((c) - (a) * (b))
+#define SUBMUL_f64(c, a, b) ((c) - (a) * (b))
 #define STREAM(p, v) __builtin_memcpy((p), &(v), sizeof(v))
 /* a where the comparison holds, else b: of a NaN and a number, b */
-#define SELECT_f32(mask, a, b) ((__typeof__(a))(((mask) & (__typeof__(mask))(a)) | (~(mask) & (__typeof__(mask))(b))))
-#define MAX_f32(a, b) SELECT_f32((a) > (b), a, b)
-#define MIN_f32(a, b) SELECT_f32((a) < (b), a, b)
+#define SELECT(mask, a, b) ((__typeof__(a))(((mask) & (__typeof__(mask))(a)) | (~(mask) & (__typeof__(mask))(b))))
+#define MAX_f32(a, b) SELECT((a) > (b), a, b)
+#define MIN_f32(a, b) SELECT((a) < (b), a, b)
+#define MAX_f64(a, b) SELECT((a) > (b), a, b)
+#define MIN_f64(a, b) SELECT((a) < (b), a, b)
 #endif
 #define MULADD_i16(a, b, c) ((a) * (b) + (c))
 #define MULADD_i64(a, b, c) ((a) * (b) + (c))

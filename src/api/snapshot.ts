@@ -89,10 +89,16 @@ export function snapshotList(value: unknown, parameter: string, limit: number): 
 	});
 }
 
+/** A question that names the nearest word, where at least half of its letters were meant. */
+function likeness(value: string, words: readonly string[]): string | undefined {
+	const best = nearest(value, words);
+	return 2 * distance(value.toLowerCase(), best.toLowerCase()) <= best.length ? `Did you mean ${show(best)}?` : undefined;
+}
+
 /** One of a list of words. */
 export function word<T extends string>(value: unknown, words: readonly T[], parameter: string): T {
 	if (typeof value === 'string' && (words as readonly string[]).includes(value)) return value as T;
-	const hint = typeof value === 'string' ? `Did you mean ${show(nearest(value, words))}?` : undefined;
+	const hint = typeof value === 'string' ? likeness(value, words) : undefined;
 	throw invalid(`one of ${words.map(show).join(', ')}`, parameter, show(value), hint);
 }
 
