@@ -156,7 +156,7 @@ describe('afterwards', () => {
 	test('measuring: what fails is out, the rest races', async () => {
 		machine({ webgpu: { ...failing('DEVICE_LOST'), predicted: 25 } });
 		const { data, report } = await convolve(image, kernel, { policy: 'measure' });
-		expect(path(report)).toEqual(['webgpu', 'native']);
+		expect([...new Set(path(report))]).toEqual(['webgpu', 'native']);
 		expect(data).toEqual(expected);
 	});
 });

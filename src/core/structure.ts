@@ -146,7 +146,7 @@ function separate(problem: Problem): Found<Split> {
 		const { product, relative } = floatProduct(window);
 		if (!(relative <= permitted(problem))) {
 			return {
-				why: `${which} is not of rank 1 (a tap is off by ${relative.toPrecision(2)} of itself; the rounding of taps is ${permitted(problem).toPrecision(2)})`,
+				why: `${which} is not of rank 1 (${relative < 1 ? `a tap is off by ${relative.toPrecision(2)} of itself, more than its rounding` : 'a tap is off by more than itself'})`,
 			};
 		}
 		if (!held(problem, product)) return { why: NOT_HELD };

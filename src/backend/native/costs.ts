@@ -157,6 +157,7 @@ export function predict(costs: Costs, work: Work, threads: { most: number; cores
 	if (single < INLINE_MS) return { milliseconds: single, threads: 1 };
 	const speed = 1 + (Math.min(threads.most, threads.cores) - 1) * constant(costs, 'gain');
 	const fromMemory = (Math.max(0, work.bytes - CACHED_BYTES) * constant(costs, 'byte')) / 1e6;
-	const pooled = Math.max(single / speed, fromMemory) + constant(costs, 'pool') / 1e6;
+	// memory and arithmetic overlap, though not perfectly; a plain maximum would make ties of plans that differ in arithmetic
+	const pooled = Math.hypot(single / speed, fromMemory) + constant(costs, 'pool') / 1e6;
 	return { milliseconds: Math.max(INLINE_MS, pooled), threads: threads.most }; // what is predicted below runs inline
 }

@@ -67,6 +67,8 @@ interface Facts {
 	readonly device: string;
 	readonly software: boolean;
 	readonly limits: TileLimits;
+	/** Image and result are in device memory: nothing is carried. */
+	readonly resident?: boolean;
 }
 
 /** The parts in which the plans differ. */
@@ -108,7 +110,11 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 		overflow: overflowText(problem),
 		model: way.model,
 		steps: way.steps,
-		predicted: { milliseconds: LATENCY_MS + bytes / HOST_BYTES_PER_MS + bytes / BUS_BYTES_PER_MS + compute, bytes: staged },
+		predicted: {
+			milliseconds: LATENCY_MS + (facts.resident ? 0 : bytes / HOST_BYTES_PER_MS + bytes / BUS_BYTES_PER_MS) + compute,
+			bytes: facts.resident ? needs.tables : staged,
+			from: software ? 'shipped: lavapipe on two cores' : 'shipped: estimates for a large GPU behind PCIe 5, measured on none',
+		},
 	};
 }
 
@@ -195,8 +201,9 @@ function answer(problem: Problem, facts: Facts, algorithm: Algorithm, wish: Plan
 
 export function candidates(problem: Problem, wish: PlanWish, facts: Facts): Candidate[] {
 	const wanted = wish.method === 'auto' ? ALGORITHMS : [wish.method];
+	const here = { ...facts, resident: wish.memory === 'device' };
 	return wanted.map((algorithm): Candidate => {
-		const { plan, why } = answer(problem, facts, algorithm, wish);
+		const { plan, why } = answer(problem, here, algorithm, wish);
 		const common = { backend: 'webgpu', algorithm, why };
 		if (plan !== undefined) return { ...common, name: plan.name, plan };
 		return { ...common, name: `${algorithm}@webgpu`, code: 'UNSUPPORTED' };
