@@ -67,12 +67,28 @@ static int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 
 
 typedef void (*row_fn)(conv_check_worker *w, char *to, int64_t position);
 
+/* Where a row's columns lie in one piece of memory, or NULL. */
+typedef const char *(*place_fn)(const conv_check_worker *w, int64_t position);
+
+typedef struct source {
+	row_fn read;
+	place_fn place;
+	int64_t element;
+} source;
+
+static const char *out_row(const conv_check_worker *w, int64_t y) {
+	const conv_buffers *b = &w->check->buffers;
+	const int64_t at = b->out_offset + w->n * b->out_strides[0] + w->channel * b->out_strides[1] + y * b->out_strides[2] + w->x0 * b->out_strides[3];
+	return (const char *)b->out + at * conv_dtype_bytes(w->check->e->p.out_dtype);
+}
+
+static const char *place_out(const conv_check_worker *w, int64_t y) {
+	return y >= 0 && y < w->check->e->p.out_h && w->check->buffers.out_strides[3] == 1 ? out_row(w, y) : NULL;
+}
+
 static void read_out(conv_check_worker *w, char *to, int64_t y) {
 	const conv_check *k = w->check;
-	const conv_buffers *b = &k->buffers;
-	const int64_t dtype = k->e->p.out_dtype, s = b->out_strides[3];
-	const int64_t at = b->out_offset + w->n * b->out_strides[0] + w->channel * b->out_strides[1] + y * b->out_strides[2] + w->x0 * s;
-	k->isa->load[k->lanes][dtype](to, (const char *)b->out + at * conv_dtype_bytes(dtype), s, w->width);
+	k->isa->load[k->lanes][k->e->p.out_dtype](to, out_row(w, y), k->buffers.out_strides[3], w->width);
 }
 
 /* `count` positions from `from` on of one image row, extended. */
@@ -93,23 +109,48 @@ static void read_run(const conv_check *k, char *to, const char *row, int64_t fro
 	if (beyond > inside) load(to + inside * k->bytes, row + (from + inside) * s * element, s, beyond - inside);
 }
 
+static const char *image_row(const conv_check_worker *w, int64_t row) {
+	const conv_buffers *b = &w->check->buffers;
+	const int64_t at = b->image_offset + w->n * b->image_strides[0] + w->c * b->image_strides[1] + row * b->image_strides[2];
+	return (const char *)b->image + at * conv_dtype_bytes(w->check->e->p.image_dtype);
+}
+
+/* Position under tap column 0 of the first output. */
+static int64_t first_column(const conv_check_worker *w) {
+	const conv_problem *p = &w->check->e->p;
+	return p->windows[w->m].first_x + w->x0 * p->stride_x;
+}
+
+static const char *place_image(const conv_check_worker *w, int64_t position) {
+	const conv_problem *p = &w->check->e->p;
+	const int64_t first = first_column(w);
+	const int inside = position >= 0 && position < p->sizes[2] && first >= 0 && first < p->sizes[3];
+	return inside && w->pieces == 1 && w->check->buffers.image_strides[3] == 1
+	           ? image_row(w, position) + first * conv_dtype_bytes(p->image_dtype)
+	           : NULL;
+}
+
 static void read_image(conv_check_worker *w, char *to, int64_t position) {
 	const conv_check *k = w->check;
 	const conv_problem *p = &k->e->p;
-	const conv_buffers *b = &k->buffers;
-	const int64_t source = conv_source(&p->y, p->sizes[2], position);
-	const int64_t first = p->windows[w->m].first_x + w->x0 * p->stride_x;
-	if (source < 0) {
+	const int64_t row = conv_source(&p->y, p->sizes[2], position), first = first_column(w);
+	if (row < 0)
 		for (int64_t x = 0; x < w->pieces * w->extended; x++) memcpy(to + x * k->bytes, &k->constant, (size_t)k->bytes);
-	} else {
-		const int64_t at = b->image_offset + w->n * b->image_strides[0] + w->c * b->image_strides[1] + source * b->image_strides[2];
-		const char *row = (const char *)b->image + at * conv_dtype_bytes(p->image_dtype);
-		for (int64_t i = 0; i < w->pieces; i++) read_run(k, to + i * w->extended * k->bytes, row, first + i * w->apart, w->extended);
-	}
+	else
+		for (int64_t i = 0; i < w->pieces; i++)
+			read_run(k, to + i * w->extended * k->bytes, image_row(w, row), first + i * w->apart, w->extended);
 	if (k->what.largest == 0 && !k->what.modular) {
 		const double most = k->isa->magnitude((const double *)to, w->pieces * w->extended);
 		if (most > w->largest) w->largest = most;
 	}
+}
+
+static source image_source(const conv_check_worker *w) {
+	return (source){read_image, place_image, conv_dtype_bytes(w->check->e->p.image_dtype)};
+}
+
+static source out_source(const conv_check_worker *w) {
+	return (source){read_out, place_out, conv_dtype_bytes(w->check->e->p.out_dtype)};
 }
 
 /* ── sums over rows ── */
@@ -121,10 +162,10 @@ static int by_row(const void *a, const void *b) {
 }
 
 /* Adds rows class + (from .. from + 7)*step to the walks begin .. end - 1, as far as these want them. */
-static void add_rows(conv_check_worker *w, const walk *walks, int64_t count, int64_t from, int64_t step, int64_t width, row_fn read) {
+static void add_rows(conv_check_worker *w, const walk *walks, int64_t count, int64_t from, int64_t step, int64_t width, const source *source) {
 	const conv_check *k = w->check;
 	const int64_t row_bytes = width * k->bytes;
-	const void *rows[CONV_CHECK_ROWS];
+	conv_check_rows rows = {.element = source->element};
 	int wanted = 0;
 	int64_t used = 0;
 	for (int64_t p = 0; p < count; p++) {
@@ -143,16 +184,17 @@ static void add_rows(conv_check_worker *w, const walk *walks, int64_t count, int
 	}
 	for (int h = 0; h < CONV_CHECK_ROWS; h++) {
 		char *to = w->rows + h * row_bytes;
-		rows[h] = w->rows + CONV_CHECK_ROWS * row_bytes; /* zeros */
+		rows.row[h] = w->rows + CONV_CHECK_ROWS * row_bytes; /* zeros */
+		rows.ahead[h] = source->place(w, walks->class + (from + CONV_CHECK_ROWS + h) * step);
 		if (!(wanted >> h & 1)) continue;
-		read(w, to, walks->class + (from + h) * step);
-		rows[h] = to;
+		source->read(w, to, walks->class + (from + h) * step);
+		rows.row[h] = to;
 	}
-	if (wanted) k->isa->project[k->lanes](w->sum_list, k->lanes == CONV_LANES_F64 ? (void *)w->weights : w->picks, used, rows, width);
+	if (wanted) k->isa->project[k->lanes](w->sum_list, k->lanes == CONV_LANES_F64 ? (void *)w->weights : w->picks, used, &rows, width);
 }
 
 /* Every span's sum, one behind the other from `sums` on, `width` lanes each. */
-static void project(conv_check_worker *w, const span *spans, int64_t count, int64_t step, char *sums, int64_t width, row_fn read) {
+static void project(conv_check_worker *w, const span *spans, int64_t count, int64_t step, char *sums, int64_t width, source source) {
 	const conv_check *k = w->check;
 	memset(sums, 0, (size_t)(count * width * k->bytes));
 	memset(w->rows, 0, (size_t)((CONV_CHECK_ROWS + 1) * width * k->bytes));
@@ -170,7 +212,7 @@ static void project(conv_check_worker *w, const span *spans, int64_t count, int6
 			row = first->first; /* nothing is open: go on where the next sum begins */
 		}
 		while (end < count && w->walks[end].class == first->class && w->walks[end].first < row + CONV_CHECK_ROWS) end++;
-		add_rows(w, first, end - begin, row, step, width, read);
+		add_rows(w, first, end - begin, row, step, width, &source);
 		row += CONV_CHECK_ROWS;
 		while (begin < end && w->walks[begin].end <= row) begin++;
 	}
@@ -307,8 +349,8 @@ static int check_samples(conv_check_worker *w, int64_t begin, int64_t end) {
 	char *sums = at_least(&w->sums, &w->sums_bytes, image_bytes + out_bytes + w->padded * k->bytes);
 	if (sums == NULL) return 0;
 	char *actual = sums + image_bytes, *expected = actual + out_bytes;
-	project(w, w->needed, needed, p->stride_y, sums, w->row_width, read_image);
-	project(w, w->spans, count, 1, actual, w->padded, read_out);
+	project(w, w->needed, needed, p->stride_y, sums, w->row_width, image_source(w));
+	project(w, w->spans, count, 1, actual, w->padded, out_source(w));
 	const void *taps = k->real_taps ? (const void *)(k->real_taps + window->taps) : p->taps + window->taps;
 	for (int64_t s = 0; s < count; s++) {
 		for (int64_t j = 0; j < window->rows; j++)

@@ -1,16 +1,26 @@
 /* The inner loops of the checksum, for lanes of one type each. Included by body.h; checksum.c calls them. */
 
+/* Asks for the lines that columns x .. x + count - 1 of the next eight rows lie in. */
+static inline void NAME(ask_ahead)(const conv_check_rows *rows, int64_t x, int64_t count) {
+	const int64_t from = x * rows->element, to = from + count * rows->element;
+	if (to / 64 == from / 64 && from % 64 != 0) return;
+	for (int h = 0; h < CONV_CHECK_ROWS; h++)
+		if (rows->ahead[h])
+			for (int64_t at = from; at < to; at += 64) __builtin_prefetch(rows->ahead[h] + at, 0, 3);
+}
+
 /* ── float64: any weights ── */
 
 /* sums[p][x] += sum over h < 8 of weights[p*8 + h] * rows[h][x]; a row's vectors are loaded once for all sums. */
-static void NAME(project_f64)(void *const *sums, const void *weights, int64_t count, const void *const *rows, int64_t width) {
+static void NAME(project_f64)(void *const *sums, const void *weights, int64_t count, const conv_check_rows *rows, int64_t width) {
 	typedef double vector __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
 	enum { LANES = VECTOR_BYTES / 8 };
 	for (int64_t x = 0; x < width; x += 2 * LANES) {
 		vector a[CONV_CHECK_ROWS], b[CONV_CHECK_ROWS];
+		NAME(ask_ahead)(rows, x, 2 * LANES);
 		for (int h = 0; h < CONV_CHECK_ROWS; h++) {
-			a[h] = *(const vector *)((const double *)rows[h] + x);
-			b[h] = *(const vector *)((const double *)rows[h] + x + LANES);
+			a[h] = *(const vector *)((const double *)rows->row[h] + x);
+			b[h] = *(const vector *)((const double *)rows->row[h] + x + LANES);
 		}
 		for (int64_t p = 0; p < count; p++) {
 			const double *w = (const double *)weights + p * CONV_CHECK_ROWS;
@@ -77,17 +87,18 @@ static double NAME(magnitude)(const double *row, int64_t count) {
  * (the method of the four Russians): a sum costs two additions for eight rows.
  */
 #define PROJECT(T)                                                                                                             \
-	static void NAME(project_##T)(void *const *sums, const void *picks, int64_t count, const void *const *rows, int64_t width) { \
+	static void NAME(project_##T)(void *const *sums, const void *picks, int64_t count, const conv_check_rows *rows, int64_t width) { \
 		typedef T vector __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));                                    \
 		typedef T whole __attribute__((vector_size(VECTOR_BYTES)));                                                            \
 		enum { LANES = VECTOR_BYTES / sizeof(T) };                                                                             \
 		for (int64_t x = 0; x < width; x += LANES) {                                                                           \
+			NAME(ask_ahead)(rows, x, LANES);                                                                                   \
 			whole low[16], high[16];                                                                                           \
 			low[0] = high[0] = (whole){0};                                                                                     \
 			for (int h = 0; h < 4; h++)                                                                                        \
 				for (int k = 0; k < 1 << h; k++) {                                                                             \
-					low[(1 << h) + k] = low[k] + *(const vector *)((const T *)rows[h] + x);                                    \
-					high[(1 << h) + k] = high[k] + *(const vector *)((const T *)rows[h + 4] + x);                              \
+					low[(1 << h) + k] = low[k] + *(const vector *)((const T *)rows->row[h] + x);                                    \
+					high[(1 << h) + k] = high[k] + *(const vector *)((const T *)rows->row[h + 4] + x);                              \
 				}                                                                                                              \
 			for (int64_t p = 0; p < count; p++) {                                                                              \
 				const unsigned pick = ((const uint8_t *)picks)[p];                                                             \

@@ -11,11 +11,13 @@ import { throwIfAborted } from '../core/breathe.ts';
 import { verifyChecksum } from '../core/checksum.ts';
 import { checksumRefusal } from '../core/checksum-scheme.ts';
 import { FaltungError, invalid } from '../core/errors.ts';
-import { elementCount, toCanonical } from '../core/ndarray.ts';
+import { elementCount, type PerAxis, rowMajorStrides, toCanonical } from '../core/ndarray.ts';
 import type { Decision, Plan } from '../core/plan.ts';
 import { describe, makeProblem, type Operation, type Problem } from '../core/problem.ts';
 import { freshSeed } from '../core/random.ts';
-import { sampleCount, type Verification, verify } from '../core/verify.ts';
+import { sampleCount, samplePositions } from '../core/sample.ts';
+import { imageElements, pixelElements } from '../core/sparse.ts';
+import { type Verification, verify } from '../core/verify.ts';
 import { choose, preferring, problemClass } from '../plan/choose.ts';
 import { type ImageSnapshot, type KernelSnapshot, type OutputTarget, resolveKernel, snapshotImage, snapshotOutput } from './arrays.ts';
 import { type Environment, readEnvironment } from './environment.ts';
@@ -192,7 +194,7 @@ export class Engine {
 			plan: plan.name,
 			backend: plan.backend,
 			algorithm: plan.algorithm,
-			bound: relativeBound(problem, plan.model),
+			bound: relativeBound(problem, plan),
 			...(plan.device === undefined ? {} : { device: plan.device }),
 			...(plan.isa === undefined ? {} : { isa: plan.isa }),
 			...(plan.threads === undefined ? {} : { threads: plan.threads }),
@@ -251,7 +253,7 @@ export class Engine {
 
 	/**
 	 * Convolves an array in device memory, on its own device; the result stays there. Verified only if the options say so;
-	 * then both arrays are read back.
+	 * then what is recomputed and compared is read back.
 	 */
 	async runResident(array: GpuArray, run: RunSettings): Promise<GpuArray> {
 		throwIfAborted(run.signal);
@@ -288,6 +290,7 @@ export class Engine {
 		return owner;
 	}
 
+	/** Reads back what the verification looks at: all of both arrays for 'full', the windows of the sampled pixels for 'sample'. */
 	async #verifyResident(
 		prepared: Prepared,
 		backend: Backend,
@@ -295,9 +298,23 @@ export class Engine {
 		result: GpuArray,
 		signal: AbortSignal | undefined,
 	): Promise<void> {
-		const image = snapshotImage(await array.read(), array.layout);
-		const { view } = snapshotImage(await result.read(), result.layout);
-		await this.#verify(prepared, prepared.decision.plan, backend, image, { view, data: view.data }, signal);
+		const { problem, plan } = prepared.decision;
+		const total = elementCount(problem.output.shape);
+		const count = sampleCount(problem, plan.predicted.milliseconds);
+		if (total === 0) return;
+		if (this.#settings.verify !== 'sample' || count >= total || plan.model.transformed !== undefined) {
+			const image = snapshotImage(await array.read(), array.layout);
+			const { view } = snapshotImage(await result.read(), result.layout);
+			await this.#verify(prepared, plan, backend, image, { view, data: view.data }, signal);
+			return;
+		}
+		const seed = freshSeed();
+		const positions = samplePositions(problem.output.sizes, plan.tile, count, seed);
+		const [from, to] = [densePlanes(array, problem.image.sizes), densePlanes(result, problem.output.sizes)];
+		const image = { ...from, read: await array.gather(imageElements(problem, from, positions)) };
+		const pixels = { ...to, read: await result.gather(pixelElements(to, positions)) };
+		const task = { problem, model: plan.model, plan: plan.name, tile: plan.tile, image, result: pixels };
+		await verify(task, { method: 'sample', count, seed, signal });
 	}
 
 	/** Frees every executable. */
@@ -386,6 +403,14 @@ export class Engine {
 		return problem;
 	}
 }
+
+/** Where the planes of an array in device memory lie: dense, row-major from element 0. */
+const densePlanes = ({ dtype, layout, shape }: GpuArray, sizes: PerAxis) => ({
+	dtype,
+	sizes,
+	strides: toCanonical(layout, rowMajorStrides(shape), 0),
+	offset: 0,
+});
 
 /** @throws UNSUPPORTED where no checksum covers the problem */
 function refuseChecksum(problem: Problem): void {

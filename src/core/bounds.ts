@@ -4,7 +4,7 @@
  */
 import { DTYPES, type Dtype, type Overflow, type Rounding, roundTo } from './dtype.ts';
 import { radices } from './fft-size.ts';
-import type { Extent } from './plan.ts';
+import type { Extent, Plan } from './plan.ts';
 import { isPlain, type KernelWindow, type Problem } from './problem.ts';
 import type { Region } from './regions.ts';
 import type { Split } from './structure.ts';
@@ -163,22 +163,24 @@ export function pixelBound(model: ErrorModel, terms: PixelTerms): number {
 	const flushes =
 		model.split === undefined
 			? terms.taps + terms.pixels + terms.count
-			: (1 + 2 * (terms.taps + model.split.excess)) * (1 + terms.pixels + terms.count); // Σ|column| ≤ 2·Σ|w|, each row before it flushes as a sum does
+			: (1 + 4 * (terms.taps + model.split.excess)) * (1 + terms.pixels + terms.count); // Σ|column| ≤ 4·Σ|w|, each row before it flushes as a sum does
 	const flushed = model.tiny * (Math.abs(terms.scale) * flushes + epilogueFlushes);
 	return sum + epilogue + missed + flushed;
 }
 
 /**
  * The bound of the sum itself, relative to max|image|·Σ|kernel|: the same number for every pixel. 0 where sums are exact. Flushed
- * subnormals, scale and bias are left out.
+ * subnormals, scale and bias are left out. A region of transforms is taken to be as bright as the image allows.
  */
-export function relativeBound(problem: Problem, model: ErrorModel): number {
+export function relativeBound(problem: Problem, { model, steps }: Pick<Plan, 'model' | 'steps'>): number {
 	const sumOnly = { ...model, tiny: 0, epilogueUnit: 0 };
+	const [step] = steps;
+	const region = step?.kind === 'fft' ? { region: { mean: 1, spread: Math.sqrt(step.size.height * step.size.width), direct: false } } : {};
 	let worst = 0;
 	for (const { taps } of problem.windows) {
 		const total = sumOfMagnitudes(taps);
 		if (total === 0) continue;
-		const terms = { magnitude: total, taps: total, pixels: taps.length, largest: 1, count: taps.length, scale: 1, bias: 0 };
+		const terms = { magnitude: total, taps: total, pixels: taps.length, largest: 1, count: taps.length, scale: 1, bias: 0, ...region };
 		worst = Math.max(worst, pixelBound(sumOnly, terms) / total);
 	}
 	return worst;

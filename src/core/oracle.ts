@@ -4,10 +4,11 @@
  */
 import { OUTSIDE, sourceIndex } from './boundary.ts';
 import type { PixelTerms } from './bounds.ts';
-import { reader, storeInteger, storeReal } from './dtype.ts';
+import { storeInteger, storeReal } from './dtype.ts';
 import type { PlaneView } from './ndarray.ts';
 import { hasHoles } from './nonfinite.ts';
 import { dilatedSize, isPlainChannel, type KernelWindow, type Problem } from './problem.ts';
+import { readerOf, type SparsePlanes } from './sparse.ts';
 
 export interface OraclePixel {
 	/** scale·sum + bias: a BigInt where the sum is an exact integer stored as it is. */
@@ -24,6 +25,13 @@ export interface OraclePixel {
 /** Positions of a dilated window up to which the oracle looks into every hole at once. */
 const HOLES_AT_ONCE = 4096;
 
+/** Reads elements as numbers, without a detour where they are. */
+function numbersOf(image: PlaneView | SparsePlanes, read: (i: number) => number | bigint): (i: number) => number {
+	if ('read' in image || image.dtype === 'float16') return (i) => Number(read(i));
+	const { data } = image;
+	return data instanceof BigInt64Array || data instanceof BigUint64Array ? (i) => Number(data[i]) : (i) => data[i] as number;
+}
+
 interface RowSums {
 	sum: number;
 	magnitude: number;
@@ -36,19 +44,16 @@ interface RowSums {
 /** Computes single output pixels of a problem on an image. */
 export class Oracle {
 	readonly #problem: Problem;
-	readonly #image: PlaneView;
+	readonly #image: PlaneView | SparsePlanes;
 	readonly #read: (i: number) => number | bigint;
 	readonly #number: (i: number) => number;
 	readonly #converted = new Map<KernelWindow, Float64Array>();
 
-	constructor(problem: Problem, image: PlaneView) {
+	constructor(problem: Problem, image: PlaneView | SparsePlanes) {
 		this.#problem = problem;
 		this.#image = image;
-		const { data } = image;
-		const read = reader(data, image.dtype);
-		const plain = !(data instanceof BigInt64Array || data instanceof BigUint64Array) && image.dtype !== 'float16';
-		this.#read = read;
-		this.#number = plain ? (i) => data[i] as number : (i) => Number(read(i));
+		this.#read = readerOf(image);
+		this.#number = numbersOf(image, this.#read);
 	}
 
 	/** @param channel of the result: image channel · M + kernel of the bank */

@@ -4,13 +4,14 @@
  */
 import { distanceToStored, type ErrorModel, gamma, mayOverflow, pixelBound, rowBlockedDepth } from './bounds.ts';
 import { breather } from './breathe.ts';
-import { DTYPES, reader } from './dtype.ts';
+import { DTYPES } from './dtype.ts';
 import { VerificationError } from './errors.ts';
 import { fromCanonical, type PerAxis, type PlaneView } from './ndarray.ts';
 import { Oracle, type OraclePixel } from './oracle.ts';
 import { describe, isPlainChannel, type KernelWindow, type Problem } from './problem.ts';
-import { randomStream } from './random.ts';
 import { type Region, Regions } from './regions.ts';
+import { samplePositions } from './sample.ts';
+import { readerOf, type SparsePlanes } from './sparse.ts';
 
 /** What was checked, for the report. */
 export interface Verification {
@@ -28,89 +29,19 @@ export interface Verification {
 }
 
 /** A result and all that says what it must be. */
-export interface VerifyTask {
+export interface VerifyTask<Planes = PlaneView> {
 	readonly problem: Problem;
 	readonly model: ErrorModel;
 	readonly plan: string;
 	readonly tile: { height: number; width: number };
-	readonly image: PlaneView;
+	/** Planes of the image; all of them, where sums come from Fourier transforms. */
+	readonly image: Planes;
 	/** Planes of the output, [batch, result channel, row, column]. */
-	readonly result: PlaneView;
-}
-
-/** Most pixels that 'sample' recomputes. */
-export const SAMPLE_LIMIT = 4096;
-
-/** From this many output pixels on, 'sample' may take at most SAMPLE_SHARE of the predicted time. */
-export const SAMPLE_LARGE = 16e6;
-const SAMPLE_SHARE = 0.02;
-/** Oracle time, microseconds, that the smallest sample of a smaller result may take; its eight corners are always checked. */
-const SAMPLE_LEAST = 20_000;
-
-/** Oracle time, microseconds: measured on a 2.6 GHz Xeon with Node 20, float64 sums; exact integers take three times that. */
-const ORACLE_PIXEL = 1.5;
-const ORACLE_TAP = 0.06;
-const BIGINT_FACTOR = 3;
-
-/**
- * How many pixels 'sample' recomputes: a pure function of the problem and the plan's predicted time, so that a seed
- * replays. Corners and seams are part of it and always checked.
- *
- * @param predicted milliseconds
- */
-export function sampleCount(problem: Problem, predicted: number): number {
-	const total = problem.output.sizes.reduce((a, b) => a * b, 1);
-	const taps = Math.max(0, ...problem.windows.map((window) => window.taps.length));
-	const each = (ORACLE_PIXEL + taps * ORACLE_TAP) * (problem.sum === 'integer' ? BIGINT_FACTOR : 1);
-	const affordable = Math.floor((predicted * 1000 * SAMPLE_SHARE) / each);
-	const least = total >= SAMPLE_LARGE ? 16 : Math.max(8, Math.min(64, Math.floor(SAMPLE_LEAST / each)));
-	return Math.min(total, SAMPLE_LIMIT, Math.max(least, affordable));
-}
-
-/** A corner, a random pixel, or one beside a random tile seam: index k of the sample decides which. */
-function position(k: number, sizes: PerAxis, tile: { height: number; width: number }, random: ReturnType<typeof randomStream>): PerAxis {
-	const [n, c, h, w] = sizes;
-	if (k < 8) {
-		const plane = k < 4 ? [0, 0] : [n - 1, c - 1]; // four corners of the first and of the last plane
-		return [plane[0] as number, plane[1] as number, k & 1 ? h - 1 : 0, k & 2 ? w - 1 : 0];
-	}
-	const seam = (size: number, step: number) => {
-		const seams = Math.ceil(size / step) - 1;
-		return seams < 1 ? random.below(size) : (1 + random.below(seams)) * step - random.below(2);
-	};
-	const free: PerAxis = [random.below(n), random.below(c), random.below(h), random.below(w)];
-	if (k % 4 === 0) return [free[0], free[1], seam(h, tile.height), free[3]];
-	if (k % 4 === 1) return [free[0], free[1], free[2], seam(w, tile.width)];
-	return free;
-}
-
-/**
- * Tiles of Fourier transforms in which a sample is taken beside its corners: each costs a look at its region, an eighth of its rows being
- * 10,000 pixels or so.
- */
-const FEW_TILES = 1;
-const MORE_TILES = 8;
-
-/** Random pixels that stand for the tiles that they lie in; the corner at the origin first, whose region is looked at anyway. */
-function someTiles([n, c, h, w]: PerAxis, count: number, random: ReturnType<typeof randomStream>): PerAxis[] {
-	const some = Array.from({ length: count }, (): PerAxis => [random.below(n), random.below(c), random.below(h), random.below(w)]);
-	return [[0, 0, 0, 0], ...some];
-}
-
-/** A pixel of one of the tiles: anywhere, or in its first or last row or column. */
-function within(tiles: readonly PerAxis[], { tile, result }: VerifyTask, random: ReturnType<typeof randomStream>): PerAxis {
-	const [n, c, y, x] = tiles[random.below(tiles.length)] as PerAxis;
-	const along = (at: number, step: number, size: number, edge: boolean) => {
-		const first = at - (at % step);
-		const last = Math.min(first + step, size) - 1;
-		return edge ? (random.below(2) === 0 ? first : last) : first + random.below(last - first + 1);
-	};
-	const edge = random.below(4); // 0: a row, 1: a column
-	return [n, c, along(y, tile.height, result.sizes[2], edge === 0), along(x, tile.width, result.sizes[3], edge === 1)];
+	readonly result: Planes;
 }
 
 /** Element index of a pixel. */
-const elementOf = ({ offset, strides }: PlaneView, [n, c, y, x]: PerAxis): number =>
+const elementOf = ({ offset, strides }: PlaneView | SparsePlanes, [n, c, y, x]: PerAxis): number =>
 	offset + n * strides[0] + c * strides[1] + y * strides[2] + x * strides[3];
 
 /** Permitted difference before the store: the backend's bound and the oracle's own float64 rounding. */
@@ -169,12 +100,12 @@ export interface Worst {
 }
 
 /** What tiles read, where their sums come from Fourier transforms. */
-export const regionsOf = ({ problem, model, image, tile }: VerifyTask): Regions | undefined =>
-	model.transformed === undefined ? undefined : new Regions(problem, image, tile);
+export const regionsOf = ({ problem, model, image, tile }: VerifyTask<PlaneView | SparsePlanes>): Regions | undefined =>
+	model.transformed === undefined ? undefined : new Regions(problem, image as PlaneView, tile);
 
 /** One pixel of a result beside its recomputed value. */
 export function comparePixel(
-	task: VerifyTask,
+	task: VerifyTask<PlaneView | SparsePlanes>,
 	oracle: Oracle,
 	read: (i: number) => number | bigint,
 	at: PerAxis,
@@ -206,7 +137,7 @@ export function fail(problem: Problem, plan: string, worst: Worst, checked: numb
  * @throws VerificationError with the worst pixel, if any lies outside its bound
  */
 export async function verify(
-	task: VerifyTask,
+	task: VerifyTask<PlaneView | SparsePlanes>,
 	choice: { method: 'sample' | 'full'; count: number; seed: number; signal?: AbortSignal | undefined },
 ): Promise<Verification> {
 	const { problem, result } = task;
@@ -216,17 +147,12 @@ export async function verify(
 	const count = every ? total : choice.count;
 	const oracle = new Oracle(problem, task.image);
 	const regions = regionsOf(task);
-	const read = reader(result.data, result.dtype);
-	const random = randomStream(choice.seed);
-	const tiles = someTiles(sizes, total >= SAMPLE_LARGE ? FEW_TILES : MORE_TILES, random);
+	const read = readerOf(result);
+	const positions = every ? [] : samplePositions(sizes, task.tile, count, choice.seed, regions !== undefined);
 	const breath = breather(choice.signal);
 	let worst: Worst | undefined;
 	for (let k = 0; k < count; k++) {
-		const at = every
-			? unravel(k, sizes)
-			: regions === undefined || k < 8
-				? position(k, sizes, task.tile, random)
-				: within(tiles, task, random);
+		const at = every ? unravel(k, sizes) : (positions[k] as PerAxis);
 		const here = comparePixel(task, oracle, read, at, regions);
 		if (worst === undefined || here.share > worst.share) worst = here;
 		if (breath.due()) await breath.pause();

@@ -16,6 +16,8 @@ export interface Arithmetic {
 	readonly epilogue?: 'float32' | 'float64';
 	/** What formed the sums: the first word of a plan's name. Products and running sums have their own models. */
 	readonly algorithm?: string;
+	/** Of 'lowrank': how many products, Σ|tap − Σ products| and what these cancel, as the test has added them up. */
+	readonly split?: { readonly rank: number; readonly residual: number; readonly excess: number };
 }
 
 /** With the one region that stands for all of a result, where sums come from Fourier transforms. */
@@ -39,6 +41,10 @@ export function modelOf(answer: Answer, arithmetic: Arithmetic = {}): Model {
 	// both factors are rounded, and may miss a tap by one unit in its last place
 	if (arithmetic.algorithm === 'separable') {
 		return { ...model, depth: depth + 2, split: { relative: 2 * UNIT[answer.sum], residual: 0, excess: 0 } };
+	}
+	if (arithmetic.split !== undefined) {
+		const { rank, residual, excess } = arithmetic.split;
+		return { ...model, depth: depth + rank + 1, split: { relative: 0, residual, excess } };
 	}
 	if (arithmetic.algorithm === 'fft') return { ...model, transformed: 200, region: regionOf(answer) };
 	return model;

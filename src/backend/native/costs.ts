@@ -10,6 +10,8 @@ import { ACCUMULATORS, type NativeAccumulator } from './addon.ts';
  */
 export const TERMS = {
 	direct: ['outputs', 'outputs × rows', 'outputs × taps'],
+	separable: ['outputs', 'outputs × factors'],
+	box: ['outputs', 'outputs × doublings along the row'],
 	/** "pairs" are the elements of all transforms: one for two pixels of a region, padding included. */
 	fft: ['pairs', 'pairs × passes', 'pixels of regions and outputs', 'tiles'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
@@ -62,6 +64,14 @@ const SHIPPED: Readonly<Record<string, Costs>> = {
 			'direct.f64': [0.3, 0, 0.031],
 			'direct.i16': [0.3, 0, 0.011],
 			'direct.i64': [0.3, 0, 0.097],
+			'separable.f32': [0.4, 0.02],
+			'separable.f64': [0.8, 0.04],
+			'separable.i16': [0.3, 0.015],
+			'separable.i64': [1, 0.1],
+			'box.f32': [0.6, 0.05],
+			'box.f64': [1.2, 0.1],
+			'box.i16': [0.5, 0.03],
+			'box.i64': [1.5, 0.1],
 		},
 	},
 	avx2: {
@@ -74,6 +84,14 @@ const SHIPPED: Readonly<Record<string, Costs>> = {
 			'direct.f64': [0.3, 0, 0.047],
 			'direct.i16': [0.3, 0, 0.017],
 			'direct.i64': [0.3, 0, 0.21],
+			'separable.f32': [0.4, 0.03],
+			'separable.f64': [0.8, 0.06],
+			'separable.i16': [0.3, 0.02],
+			'separable.i64': [1, 0.2],
+			'box.f32': [0.6, 0.06],
+			'box.f64': [1.2, 0.12],
+			'box.i16': [0.5, 0.04],
+			'box.i64': [1.5, 0.15],
 		},
 	},
 	base: {
@@ -86,6 +104,14 @@ const SHIPPED: Readonly<Record<string, Costs>> = {
 			'direct.f64': [0.3, 0, 0.14],
 			'direct.i16': [0.3, 0, 0.047],
 			'direct.i64': [0.3, 0, 0.51],
+			'separable.f32': [0.5, 0.08],
+			'separable.f64': [1, 0.16],
+			'separable.i16': [0.4, 0.05],
+			'separable.i64': [1.5, 0.5],
+			'box.f32': [0.8, 0.1],
+			'box.f64': [1.6, 0.2],
+			'box.i16': [0.6, 0.06],
+			'box.i64': [2, 0.3],
 		},
 	},
 };

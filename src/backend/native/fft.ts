@@ -2,11 +2,11 @@
 import { fftModel } from '../../core/bounds.ts';
 import { DTYPES } from '../../core/dtype.ts';
 import { FFT_LENGTHS, LONGEST_FFT, radices } from '../../core/fft-size.ts';
-import { type Candidate, type Extent, type Plan, planName } from '../../core/plan.ts';
+import type { Extent } from '../../core/plan.ts';
 import type { Problem } from '../../core/problem.ts';
-import type { Capabilities, PlanWish } from '../backend.ts';
-import { MOST_THREADS } from './addon.ts';
-import { cellName, predict, type Work, withShipped } from './costs.ts';
+import type { Costs, PlanWish } from '../backend.ts';
+import { cellName } from './costs.ts';
+import type { OptionOrReason } from './option.ts';
 
 /** Spectra of all kernels together may take this much; the rest of a plan's memory is a pair of tiles per thread. */
 const SPECTRA_BYTES = 2 ** 26;
@@ -70,7 +70,7 @@ function bestLayout(problem: Problem, window: Extent, bytes: number, nanoseconds
 	return best?.layout;
 }
 
-// ── the candidate ────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── the option ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function reasonAgainst(problem: Problem, wish: PlanWish): string | undefined {
 	if (problem.sum === 'integer') return 'integer sums are exact, and rounding is not proven to give them back from a Fourier transform';
@@ -83,48 +83,32 @@ function reasonAgainst(problem: Problem, wish: PlanWish): string | undefined {
 	return undefined;
 }
 
-/**
- * The plan, or the reason against it.
- *
- * @param direct the plan of the same problem that sums directly: accumulator and store are the same, and so are tiles whose pixels are not
- *     finite
- */
-export function fftCandidate(
-	problem: Problem,
-	capabilities: Capabilities,
-	wish: PlanWish,
-	direct: { plan: Plan; lanes: number; work: Omit<Work, 'cell' | 'counts'> },
-): Candidate {
-	const isa = capabilities.isa as string;
-	const common = { name: `fft@native.${isa}`, backend: 'native', algorithm: 'fft' } as const;
+/** The largest rows and columns of any window. */
+const windowOf = ({ windows }: Problem): Extent => ({
+	height: Math.max(1, ...windows.map(({ rows }) => rows)),
+	width: Math.max(1, ...windows.map(({ cols }) => cols)),
+});
+
+/** What TERMS.fft counts, with transforms of this size. */
+export const fftCounts = (problem: Problem, size: Extent): readonly number[] =>
+	layoutOf(problem, size, windowOf(problem), DTYPES[problem.sum as 'float32' | 'float64'].bytes).counts;
+
+/** @param costs of the transforms, in nanoseconds, by which the best size is found */
+export function fftOption(problem: Problem, wish: PlanWish, costs: Costs, threads: number): OptionOrReason {
 	const why = reasonAgainst(problem, wish);
-	if (why !== undefined) return { ...common, code: 'UNSUPPORTED', why };
+	if (why !== undefined) return { why };
 	const { bytes } = DTYPES[problem.sum as 'float32' | 'float64'];
-	const window = {
-		height: Math.max(1, ...problem.windows.map(({ rows }) => rows)),
-		width: Math.max(1, ...problem.windows.map(({ cols }) => cols)),
-	};
-	const costs = capabilities.costs ?? withShipped(isa);
 	const cell = cellName('fft', bytes === 4 ? 'f32' : 'f64');
-	const most = Math.min(wish.threads ?? capabilities.threads, MOST_THREADS);
-	const layout = bestLayout(problem, window, bytes, costs.numbers[cell] as readonly number[], most);
-	if (layout === undefined) {
-		const count = problem.windows.length;
-		return { ...common, code: 'UNSUPPORTED', why: `the spectra of ${count} kernels would take more than ${SPECTRA_BYTES >> 20} MiB` };
-	}
-	const { size, tile, counts } = layout;
-	const { milliseconds, threads } = predict(costs, { cell, counts, ...direct.work }, { most, cores: capabilities.threads });
-	const block = { height: 1, width: direct.lanes };
-	const plan: Plan = {
-		...direct.plan,
-		name: planName({ algorithm: 'fft', problem, tile, block, backend: 'native', isa }),
-		algorithm: 'fft',
-		threads,
-		tile,
-		block,
-		model: fftModel(problem, size),
+	const layout = bestLayout(problem, windowOf(problem), bytes, costs.numbers[cell] as readonly number[], threads);
+	const kernels = problem.windows.length;
+	if (layout === undefined) return { why: `the spectra of ${kernels} kernels would take more than ${SPECTRA_BYTES >> 20} MiB` };
+	const { size, tile } = layout;
+	return {
 		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'fft', kernel, rows, cols, first, size })),
-		predicted: { milliseconds, bytes: pairBytes(size, bytes) * (threads + problem.windows.length), from: costs.from },
+		model: fftModel(problem, size),
+		why: `transforms of ${size.height}x${size.width}, two tiles at once`,
+		blockRows: 1,
+		tile: () => tile,
+		memory: (used) => pairBytes(size, bytes) * (used + kernels),
 	};
-	return { ...common, name: plan.name, plan, why: `${plan.accumulator} sums over ${size.height}x${size.width}, two tiles at once` };
 }
