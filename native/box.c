@@ -116,9 +116,6 @@ static void pack_times_tap(const walk *k, char *to, const char *row, int64_t fro
 	k->fns->scale(to, to, k->tap, conv_round_up(count, k->e->lanes), NULL);
 }
 
-#ifndef AHEAD
-#define AHEAD 1
-#endif
 /* Positions from, from + step ... of an image row (NULL: the constant), times the tap, into `one`. */
 static void fill_one(const walk *k, const char *row, int64_t from, int64_t step, int64_t count) {
 	const conv_exec *e = k->e;
@@ -128,7 +125,7 @@ static void fill_one(const walk *k, const char *row, int64_t from, int64_t step,
 		k->fns->scale(k->a.one, k->a.one, k->tap, conv_round_up(count, e->lanes), NULL);
 		return;
 	}
-	const char *next = row + AHEAD * k->t->buffers->image_strides[2] * element; /* a prefetch of what does not exist does no harm */
+	const char *next = row + k->t->buffers->image_strides[2] * element; /* a prefetch of what does not exist does no harm */
 	int64_t low = from < 0 ? -from : 0, high = n - from;
 	if (high > count) high = count;
 	const int64_t whole = (high - low) / e->lanes * e->lanes;

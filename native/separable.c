@@ -138,9 +138,6 @@ static void add_packed(const walk *k, int64_t q, int64_t x0, int64_t x1, const c
 	add_rows(k, q, x0, x1, k->a.packed, NULL);
 }
 
-#ifndef AHEAD
-#define AHEAD 1
-#endif
 /* The row sums of line q, which shows image row `position`. */
 static void sum_row(const walk *k, int64_t q, int64_t position) {
 	const conv_exec *e = k->e;
@@ -152,7 +149,7 @@ static void sum_row(const walk *k, int64_t q, int64_t position) {
 	}
 	const int64_t *strides = t->buffers->image_strides;
 	const char *row = conv_image_plane(e, t) + source * strides[2] * element;
-	const char *next = row + AHEAD * strides[2] * element; /* a prefetch of what does not exist does no harm */
+	const char *next = row + strides[2] * element; /* a prefetch of what does not exist does no harm */
 	if (k->inside.x1 <= k->inside.x0) {
 		if (strides[3] == 1)
 			conv_fetch_row(next, k->window->first_x + t->x0 * e->p.stride_x, (t->x1 - t->x0) * e->p.stride_x, element);
