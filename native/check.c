@@ -58,12 +58,6 @@ static conv_status check_split(const conv_problem *p, int64_t m, const char **wh
 	return CONV_OK;
 }
 
-static conv_status check_equal(const conv_problem *p, const conv_window *w, const char **why) {
-	for (int64_t k = 1; k < w->rows * w->cols; k++)
-		REQUIRE(p->taps[w->taps + k] == p->taps[w->taps], "running sums need a window of equal taps");
-	return CONV_OK;
-}
-
 static conv_status check_fft(const conv_problem *p, const char **why) {
 	REQUIRE(p->sum != CONV_SUM_INTEGER, "integer sums are not formed by Fourier transforms");
 	REQUIRE(conv_fft_is_length(p->fft_h) && conv_fft_is_length(p->fft_w), "fft: the size is none of 2^a 3^b 5^c from 2 to 2048");
@@ -74,6 +68,12 @@ static conv_status check_fft(const conv_problem *p, const char **why) {
 		REQUIRE((p->dilation_y == 1 || w->rows <= 1) && (p->dilation_x == 1 || w->cols <= 1), "fft: dilations must be 1");
 		REQUIRE((__int128)high + w->rows - 1 <= p->fft_h && (__int128)wide + w->cols - 1 <= p->fft_w, "fft: a tile and its window exceed the size");
 	}
+	return CONV_OK;
+}
+
+static conv_status check_equal(const conv_problem *p, const conv_window *w, const char **why) {
+	for (int64_t k = 1; k < w->rows * w->cols; k++)
+		REQUIRE(p->taps[w->taps + k] == p->taps[w->taps], "running sums need a window of equal taps");
 	return CONV_OK;
 }
 

@@ -31,7 +31,10 @@ typedef struct conv_kernel_plan {
 	int64_t rank;           /* products of CONV_SEPARABLE */
 	const void *factors;    /* theirs in the accumulator's type, product by product: the column, then the row */
 	uint64_t tap;           /* of CONV_BOX, in the accumulator's type, in the first bytes */
+	int strips;           /* computed by the strip kernel; else by the ring of open rows */
 } conv_kernel_plan;
+
+struct conv_fft_exec;
 
 /* How an algorithm computes a tile; `arena` has arena_bytes (-1: more than any memory), once prepared. */
 typedef struct conv_method {
@@ -39,7 +42,6 @@ typedef struct conv_method {
 	void (*prepare_arena)(const conv_exec *e, void *arena);
 	void (*tile)(const conv_exec *e, const conv_tile *tile, void *arena);
 } conv_method;
-struct conv_fft_exec;
 
 struct conv_exec {
 	atomic_int holders;
@@ -108,11 +110,17 @@ static inline const char *conv_image_plane(const conv_exec *e, const conv_tile *
 /* The scalar body: the specification, for every problem. */
 void conv_reference_tile(const conv_exec *e, const conv_tile *tile);
 
-/* The vector bodies: tile.c (every part of CONV_FFT that goes direct too), separable.c, box.c. */
+/* The vector bodies: tile.c, separable.c, box.c. */
 extern const conv_method conv_direct_method, conv_separable_method, conv_box_method;
 
 /* count * size bytes of zeros that go with e, aligned to 16; NULL: out of memory. */
 void *conv_keep(conv_exec *e, int64_t count, int64_t size);
+
+/* The direct method's part for windows that the strip kernel takes. */
+int conv_strip_fits(const conv_exec *e, const conv_window *w);
+void conv_strip_tile(const conv_exec *e, const conv_tile *tile, void *arena);
+void conv_prepare_strip_arena(const conv_exec *e, void *arena);
+int64_t conv_strip_arena_bytes(const conv_exec *e);
 
 /* The problem with zero taps in the holes of its dilated kernels, for images that are not finite. Belongs to e. */
 conv_status conv_stuffed(conv_exec *e, conv_exec **to, const char **why);

@@ -34,7 +34,7 @@ static int copy_problem(conv_exec *e, const conv_problem *from) {
 	if (p->out_w <= 1) p->stride_x = 1;
 	p->windows = keep_copy(e, from->windows, from->kernels, sizeof(conv_window));
 	p->taps = keep_copy(e, from->taps, from->tap_count, 8);
-	p->splits = keep_copy(e, from->splits, from->splits ? from->kernels : 0, sizeof(conv_split));
+	p->splits = keep_copy(e, from->splits, from->algorithm == CONV_SEPARABLE ? from->kernels : 0, sizeof(conv_split));
 	p->factors = keep_copy(e, from->factors, from->factor_count, 8);
 	p->scale = keep_copy(e, from->scale, channels, 8);
 	p->bias = keep_copy(e, from->bias, channels, 8);
@@ -142,6 +142,7 @@ static int plan_window(conv_exec *e, int64_t m) {
 	default: {
 		const int64_t open = (w->rows - 1) * p->dilation_y / p->stride_y + 1;
 		plan->ring = open < p->tile_h ? open : p->tile_h;
+		plan->strips = conv_strip_fits(e, w);
 		return plan_classes(e, plan, w) && plan_columns(e, plan, w);
 	}
 	}
@@ -193,9 +194,9 @@ static void note_holes(conv_exec *e) {
 static void destroy(conv_exec *e) {
 	conv_exec *stuffed = atomic_load(&e->stuffed);
 	if (stuffed) conv_release(stuffed);
+	conv_fft_free(e->fft);
 	conv_exec *wide = atomic_load(&e->wide);
 	if (wide) conv_release(wide);
-	conv_fft_free(e->fft);
 	free(atomic_load(&e->spare));
 	for (block *b = e->blocks, *next; b != NULL; b = next) {
 		next = b->next;

@@ -1,5 +1,5 @@
 /*
- * The vector body: one tile of outputs, one input row after the other.
+ * The vector body: one tile of outputs. Most go to strips (strip.c); what strides or reaches far is walked one input row after the other:
  *
  *     input row p  --(as it lies, or extended and converted into `packed`)-->  kernel  -->  row y of the ring of open sums
  *                                                                                           |  after its last window row
@@ -39,6 +39,7 @@ static sizes arena_sizes(const conv_exec *e) {
 	int64_t ring = 0, packed = 0;
 	for (int64_t m = 0; m < e->p.kernels; m++) {
 		const conv_kernel_plan *plan = &e->plans[m];
+		if (plan->strips) continue;
 		if (plan->ring > ring) ring = plan->ring;
 		if (plan->phase_count * plan->phase_length > packed) packed = plan->phase_count * plan->phase_length;
 	}
@@ -50,11 +51,12 @@ static int64_t arena_bytes(const conv_exec *e) {
 	for (int64_t m = 0; m < e->p.kernels; m++) {
 		const conv_kernel_plan *plan = &e->plans[m];
 		const __int128 most = (__int128)1 << 45;
+		if (plan->strips) continue;
 		if ((__int128)plan->ring * widest(e) * e->bytes > most || (__int128)plan->phase_count * plan->phase_length * e->bytes > most)
 			return -1;
 	}
 	const sizes s = arena_sizes(e);
-	return s.ring + 2 * s.packed + s.line;
+	return s.ring + 2 * s.packed + s.line + conv_strip_arena_bytes(e);
 }
 
 static arena lay_out(const conv_exec *e, void *memory) {
@@ -63,10 +65,17 @@ static arena lay_out(const conv_exec *e, void *memory) {
 	return (arena){at, at + s.ring, at + s.ring + s.packed, at + s.ring + 2 * s.packed};
 }
 
+/* Behind the tile's own. */
+static char *strip_arena(const conv_exec *e, void *memory) {
+	const sizes s = arena_sizes(e);
+	return (char *)memory + s.ring + 2 * s.packed + s.line;
+}
+
 static void prepare_arena(const conv_exec *e, void *memory) {
 	const arena a = lay_out(e, memory);
 	memset(a.packed, 0, (size_t)arena_sizes(e).packed); /* the padding of a row is computed with, though never stored */
 	conv_fill(e, a.constant, arena_sizes(e).packed / e->bytes);
+	conv_prepare_strip_arena(e, strip_arena(e, memory));
 }
 
 /* ── the walk over a tile ── */
@@ -168,6 +177,10 @@ static void compute_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 	const arena a = lay_out(e, memory);
 	if (w->rows == 0) {
 		conv_store_zeros(e, t, a.ring, a.line);
+		return;
+	}
+	if (plan->strips) {
+		conv_strip_tile(e, t, strip_arena(e, memory));
 		return;
 	}
 	const int64_t *strides = t->buffers->image_strides;

@@ -1,8 +1,9 @@
 // Turns shaders/*.wgsl into src/backend/webgpu/shaders.gen.ts: the text, and what the program must know of it (binding numbers,
-// places in the uniform struct, override and const names), read from the WGSL so that nothing is retyped.
+// places in the uniform struct, override and const names), read from the WGSL so that nothing is retyped. WGSL cannot include, and every
+// file shall be valid as it lies: those with a section between the marks below carry a copy of common.wgsl, which is renewed first.
 //
-//   node scripts/shaders.mjs            write the module
-//   node scripts/shaders.mjs --check    exit 1 if the committed module is not what the shaders give
+//   node scripts/shaders.mjs            renew the copies and write the module
+//   node scripts/shaders.mjs --check    exit 1 if a committed copy or the module is not what the shaders give
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -10,6 +11,17 @@ import { fileURLToPath } from 'node:url';
 
 const folder = fileURLToPath(new URL('../shaders/', import.meta.url));
 const target = fileURLToPath(new URL('../src/backend/webgpu/shaders.gen.ts', import.meta.url));
+
+const BEGIN = '// ── begin: a copy of common.wgsl, made by scripts/shaders.mjs; edit it there ──\n';
+const END = '// ── end ──\n';
+
+const common = readFileSync(`${folder}common.wgsl`, 'utf8');
+
+/** The file with a fresh copy of common.wgsl, where it carries one. */
+function renewed(text) {
+	const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
+	return begin < 0 ? text : `${text.slice(0, begin)}${BEGIN}\n${common}\n${text.slice(end)}`;
+}
 
 const all = (text, pattern) => [...text.matchAll(pattern)];
 
@@ -27,7 +39,7 @@ function uniformFields(name, text) {
 }
 
 function describe(file) {
-	const text = readFileSync(folder + file, 'utf8');
+	const text = renewed(readFileSync(folder + file, 'utf8'));
 	const name = basename(file, '.wgsl');
 	return [
 		name,
@@ -47,12 +59,9 @@ function describe(file) {
 	];
 }
 
-const shaders = Object.fromEntries(
-	readdirSync(folder)
-		.filter((file) => file.endsWith('.wgsl'))
-		.sort()
-		.map(describe),
-);
+const files = readdirSync(folder).filter((file) => file.endsWith('.wgsl') && file !== 'common.wgsl');
+const shaders = Object.fromEntries(files.sort().map(describe));
+const stale = files.filter((file) => shaders[basename(file, '.wgsl')].text !== readFileSync(folder + file, 'utf8'));
 const generated = `// Generated from shaders/*.wgsl by scripts/shaders.mjs; do not edit.\n\nexport const SHADERS = ${JSON.stringify(shaders, undefined, '\t')} as const;\n`;
 
 if (process.argv.includes('--check')) {
@@ -62,10 +71,12 @@ if (process.argv.includes('--check')) {
 	} catch {
 		// absent: not fresh
 	}
-	if (committed !== generated) {
-		console.error('src/backend/webgpu/shaders.gen.ts is not what shaders/*.wgsl give: run node scripts/shaders.mjs');
+	if (committed !== generated || stale.length > 0) {
+		const wrong = [...stale.map((file) => `shaders/${file}`), 'src/backend/webgpu/shaders.gen.ts'];
+		console.error(`${wrong.join(', ')}: not what shaders/*.wgsl give: run node scripts/shaders.mjs`);
 		process.exitCode = 1;
 	}
 } else {
+	for (const file of stale) writeFileSync(folder + file, shaders[basename(file, '.wgsl')].text);
 	writeFileSync(target, generated);
 }

@@ -4,10 +4,11 @@
  */
 import { OUTSIDE, sourceIndex } from './boundary.ts';
 import type { PixelTerms } from './bounds.ts';
-import { reader, storeInteger, storeReal } from './dtype.ts';
+import { storeInteger, storeReal } from './dtype.ts';
 import type { PlaneView } from './ndarray.ts';
 import { hasHoles } from './nonfinite.ts';
 import { dilatedSize, isPlainChannel, type KernelWindow, type Problem } from './problem.ts';
+import { readerOf, type SparsePlanes } from './sparse.ts';
 
 export interface OraclePixel {
 	/** scale·sum + bias: a BigInt where the sum is an exact integer stored as it is. */
@@ -27,13 +28,13 @@ const HOLES_AT_ONCE = 4096;
 /** Computes single output pixels of a problem on an image. */
 export class Oracle {
 	readonly #problem: Problem;
-	readonly #image: PlaneView;
+	readonly #image: PlaneView | SparsePlanes;
 	readonly #read: (i: number) => number | bigint;
 
-	constructor(problem: Problem, image: PlaneView) {
+	constructor(problem: Problem, image: PlaneView | SparsePlanes) {
 		this.#problem = problem;
 		this.#image = image;
-		this.#read = reader(image.data, image.dtype);
+		this.#read = readerOf(image);
 	}
 
 	/** @param channel of the result: image channel · M + kernel of the bank */

@@ -91,6 +91,29 @@ function kernelTaps(random: Random, dtype: Dtype, count: number, height: number,
 	return taps;
 }
 
+/** Taps that are a column times a row, exactly; of floats also the sum of two such. */
+function productTaps(random: Random, dtype: Dtype, count: number, height: number, width: number): Taps {
+	const { float, big, minInt } = DTYPES[dtype];
+	const taps: Taps = big ? new BigInt64Array(count * height * width) : new Float64Array(count * height * width);
+	const factor = () => {
+		if (random.below(8) === 0) return 0;
+		return float ? 2 ** (random.below(5) - 2) * (random.below(2) === 0 ? 1 : -1) : random.below(9) - (minInt < 0n ? 4 : 0);
+	};
+	const products = float && random.below(2) === 0 ? 2 : 1;
+	for (let m = 0; m < count * products; m++) {
+		const column = Array.from({ length: height }, factor);
+		const row = Array.from({ length: width }, factor);
+		for (let j = 0; j < height; j++) {
+			for (let i = 0; i < width; i++) {
+				const tap = (column[j] as number) * (row[i] as number);
+				const at = ((m % count) * height + j) * width + i;
+				taps[at] = (big ? BigInt(tap) : (taps[at] as number) + tap) as never;
+			}
+		}
+	}
+	return taps;
+}
+
 /** Dtypes of image, kernel and result: a compiled variant or two each. */
 export interface Family {
 	readonly image: Dtype;
@@ -113,17 +136,18 @@ export function randomCase(seed: number, family: Family): Case {
 	const { image: dtype, kernel: kernelDtype } = family;
 	const { float, big } = DTYPES[dtype];
 	const layout = pick(random, LAYOUTS);
-	const side = () => 1 + random.below(pick(random, [3, 9, 24]));
+	const side = () => 1 + random.below(pick(random, [3, 9, 24, 24, 90]));
 	const sizes: PerAxis = [layout.includes('N') ? 1 + random.below(3) : 1, layout.includes('C') ? 1 + random.below(4) : 1, side(), side()];
 	const bank = random.below(3) === 0;
 	const count = bank ? 1 + random.below(3) : 1;
-	const dilation = [1 + (random.below(4) === 0 ? random.below(3) : 0), 1 + (random.below(4) === 0 ? random.below(3) : 0)] as const;
-	const stride = [1 + (random.below(4) === 0 ? random.below(3) : 0), 1 + (random.below(4) === 0 ? random.below(3) : 0)] as const;
+	const dilation = [1 + (random.below(8) === 0 ? random.below(3) : 0), 1 + (random.below(8) === 0 ? random.below(3) : 0)] as const;
+	const stride = [1 + (random.below(8) === 0 ? random.below(3) : 0), 1 + (random.below(8) === 0 ? random.below(3) : 0)] as const;
 	let [height, width] = [1 + random.below(pick(random, [3, 5, 9])), 1 + random.below(pick(random, [3, 5, 9]))];
 	let mode: Mode = pick(random, ['full', 'same', 'valid']);
 	if (mode === 'valid' && (dilatedSize(height, dilation[0]) > sizes[2] || dilatedSize(width, dilation[1]) > sizes[3])) mode = 'same';
 	if (random.below(20) === 0) [height, width] = [1 + random.below(30), 1 + random.below(30)];
 	if (mode === 'valid' && (dilatedSize(height, dilation[0]) > sizes[2] || dilatedSize(width, dilation[1]) > sizes[3])) mode = 'full';
+	const product = random.below(2) === 0;
 	const rough = random.below(3) === 0;
 	const boundary = pick(random, BOUNDARIES);
 	const channels = sizes[1] * count;
@@ -141,7 +165,14 @@ export function randomCase(seed: number, family: Family): Case {
 	const request: Request = {
 		operation: pick(random, ['convolve', 'correlate']),
 		image: { dtype, layout, sizes },
-		kernel: { dtype: kernelDtype, height, width, count, bank, taps: kernelTaps(random, kernelDtype, count, height, width) },
+		kernel: {
+			dtype: kernelDtype,
+			height,
+			width,
+			count,
+			bank,
+			taps: (product ? productTaps : kernelTaps)(random, kernelDtype, count, height, width),
+		},
 		mode,
 		boundary: random.below(3) === 0 ? [pick(random, BOUNDARIES), boundary] : [boundary, boundary],
 		value: random.below(2) === 0 ? (big ? 0n : 0) : value(),

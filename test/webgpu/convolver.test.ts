@@ -37,6 +37,105 @@ describe('convolver.run on arrays in device memory', () => {
 		await c.dispose();
 	});
 
+	describe("with verify: 'sample'", () => {
+		/** Bytes that reach the host while `work` runs. */
+		async function bytesMapped(work: () => Promise<void>): Promise<number> {
+			const prototype = Object.getPrototypeOf(gpu.device.createBuffer({ size: 4, usage: 8 })) as GPUBuffer;
+			const original = prototype.mapAsync;
+			let bytes = 0;
+			prototype.mapAsync = function (this: GPUBuffer, mode, offset, size) {
+				if (mode === 1) bytes += size ?? this.size;
+				return original.call(this, mode, offset, size);
+			};
+			try {
+				await work();
+			} finally {
+				prototype.mapAsync = original;
+			}
+			return bytes;
+		}
+		const side = 700;
+		const large = { data: Uint8Array.from({ length: side * side }, (_, k) => (k * 7919) % 251), shape: [side, side] };
+
+		it.each(['mirror', 'wrap', 'constant'] as const)('reads the windows of the sampled pixels only, %s', async (boundary) => {
+			const c = await createConvolver(kernel, { mode: 'same', boundary, overflow: 'wrap', verify: 'sample' });
+			using x = await gpu.upload(large);
+			let y = x;
+			const bytes = await bytesMapped(async () => {
+				y = await c.run(x);
+			});
+			expect(bytes).toBeGreaterThan(64 * 9);
+			expect(bytes).toBeLessThan(side * side * 0.1);
+			y.dispose();
+			await c.dispose();
+		});
+
+		it('finds a wrong pixel', async () => {
+			const c = await createConvolver(kernel, { ...options, verify: 'sample' });
+			using x = await gpu.upload(large);
+			const { queue } = gpu.device;
+			const submit = queue.submit.bind(queue);
+			// the image changes once the result has been computed: every sampled pixel is then wrong
+			queue.submit = (commands) => {
+				submit(commands);
+				queue.writeBuffer(x.buffer, 0, new Uint8Array(side * side).fill(7));
+			};
+			try {
+				await expect(c.run(x)).rejects.toMatchObject({ code: 'VERIFICATION_FAILED' });
+			} finally {
+				queue.submit = submit;
+			}
+			await c.dispose();
+		});
+
+		it.each(['float16', 'int16', 'float32'] as const)('reads %s, side by side and dilated', async (dtype) => {
+			const c = await createConvolver(dtype === 'int16' ? kernel : kernels.gaussian({ sigma: 1 }), {
+				mode: 'full',
+				boundary: 'symmetric',
+				layout: 'HWC',
+				dilation: 2,
+				outputDtype: dtype === 'int16' ? 'int32' : dtype,
+				verify: 'sample',
+			});
+			const length = 61 * 83 * 3;
+			const data =
+				dtype === 'float32'
+					? new Float32Array(length).fill(0.5)
+					: dtype === 'int16'
+						? new Int16Array(length).fill(-5)
+						: new Uint16Array(length).fill(0x3555);
+			using x = await gpu.upload({ data, dtype, shape: [61, 83, 3], layout: 'HWC' });
+			using y = await c.run(x);
+			expect(y.layout).toBe('HWC');
+			await c.dispose();
+		});
+	});
+
+	it('a batch fills, computes and drains at the same time, in bounded memory', async () => {
+		const c = await createConvolver(kernel, { ...options, verify: false, backend: gpu });
+		const images = Array.from({ length: 8 }, (_, k) => ({ data: image.data.map((value) => value + k), shape: image.shape }));
+		const { queue } = gpu.device;
+		const submit = queue.submit.bind(queue);
+		let [submitted, done, mostUnderWay] = [0, 0, 0];
+		queue.submit = (commands) => {
+			submit(commands);
+			submitted++;
+			mostUnderWay = Math.max(mostUnderWay, submitted - done);
+		};
+		try {
+			for await (const { index, data } of c.batch(images, { concurrency: 3 })) {
+				done++;
+				expect(index).toBe(done - 1);
+				expect(data).toEqual((await convolve(images[index] as typeof image, kernel, { ...options, backend: 'reference' })).data);
+			}
+		} finally {
+			queue.submit = submit;
+		}
+		expect(submitted).toBe(8); // upload, work and readback of an image are one submit
+		expect(mostUnderWay).toBeGreaterThanOrEqual(2);
+		await c.dispose();
+	});
+
 	it('finds a NaN in the hole of a dilated kernel', async () => {
 		const data = new Float32Array(15 * 15).fill(1);
 		data[7 * 15 + 7] = Number.NaN;

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { adapterFacts } from '../../src/backend/webgpu/device.ts';
 import { openWebGpu } from '../../src/backend/webgpu/webgpu.ts';
-import { imageOf, outOf, planOf, prepare, problemOf, ragged, runOnce } from './problems.ts';
+import { imageOf, outOf, planOf, prepare, problemOf, ragged, runOnce, type Spec } from './problems.ts';
 
 const problem = problemOf({ sizes: [1, 1, 40, 50], taps: [[1, 2, 1]], overflow: 'wrap' });
 const image = imageOf(problem);
@@ -229,6 +229,28 @@ describe('what it cannot do', () => {
 		using gpu = await openWebGpu();
 		const all = gpu.candidates(problem, { method: 'auto', accuracy: 'norm' });
 		expect(all.map(({ algorithm }) => algorithm)).toEqual(['direct', 'separable', 'lowrank', 'box', 'fft']);
-		for (const candidate of all.slice(1)) expect(candidate).toMatchObject({ code: 'UNSUPPORTED' });
+		expect(all.map(({ plan, why }) => plan?.algorithm ?? why)).toEqual([
+			'direct',
+			'separable',
+			expect.stringContaining('tolerance'),
+			expect.stringContaining('different values'),
+			expect.stringContaining('no transform'),
+		]);
+	});
+
+	it('includes tiles where pixels are not shared, and strips where no workgroup holds them', async () => {
+		using gpu = await openWebGpu({ limits: { storage: 1024 } });
+		const wish = { method: 'auto', accuracy: 'norm' } as const;
+		const reasons = (spec: Spec) => gpu.candidates(problemOf(spec), wish).map(({ why }) => why);
+		const product = Array.from({ length: 61 }, () => [1, 2, 1]);
+		expect(reasons({ taps: [[1, 2, 1]], stride: [2, 1] })[0]).toContain('stride');
+		expect(reasons({ taps: [[1, 2, 1]], dtype: 'uint64' })[0]).toContain('4 bytes');
+		expect(reasons({ taps: [[1, 2, 1]], dtype: 'uint16', outputDtype: 'float32', kernelDtype: 'int32', scale: [0.5] })[0]).toContain(
+			'in registers',
+		);
+		expect(reasons({ taps: [[100000, 2, 1]], dtype: 'uint16', outputDtype: 'float32', kernelDtype: 'int32' })[0]).toContain(
+			'at most 32 bits',
+		);
+		expect(reasons({ taps: product, sizes: [1, 1, 90, 90] })[1]).toContain('do not fit the 1024 bytes of a workgroup');
 	});
 });

@@ -4,9 +4,19 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
+import type { Plan } from '../../src/core/plan.ts';
+import type { Problem } from '../../src/core/problem.ts';
 import { freshSeed } from '../../src/core/random.ts';
 import { randomCase, randomFamily } from './cases.ts';
 import { guardedOut, judge } from './judge.ts';
+
+/** Every plan for a problem; where a tiled direct one stands first, the untiled shader computes it too. */
+function plansOf(gpu: WebGpu, problem: Problem): Plan[] {
+	const wish = { method: 'auto', accuracy: 'norm', tolerance: 0.05 } as const;
+	const plans = gpu.candidates(problem, wish).flatMap(({ plan }) => (plan === undefined ? [] : [plan]));
+	const untiled = plans.filter(({ algorithm, block }) => algorithm === 'direct' && block.height > 1);
+	return [...plans, ...untiled.map((plan) => ({ ...plan, block: { height: 1, width: 4 } }))];
+}
 
 /** Cases a run: SwiftShader compiles and computes an order of magnitude more slowly. */
 const CASES = Number(process.env.FALTUNG_CASES ?? (process.env.FALTUNG_TEST_ADAPTER_KIND === 'swiftshader' ? 150 : 400));
@@ -18,7 +28,7 @@ describe.each([
 	{ robustness: true, limits: undefined },
 	{ robustness: false, limits: undefined },
 	{ robustness: true, limits: { piece: 8192, blocked: 1 } },
-	{ robustness: false, limits: { blocked: 1 } },
+	{ robustness: false, limits: { blocked: 1, storage: 4096, threads: 16 } },
 ])('webgpu against the oracle, robustness $robustness, limits $limits', ({ robustness, limits }) => {
 	let gpu: WebGpu;
 	beforeAll(async () => {
@@ -29,22 +39,24 @@ describe.each([
 	it(`${CASES} random problems`, async () => {
 		const seed = process.env.FALTUNG_SEED === undefined ? freshSeed() : Number(process.env.FALTUNG_SEED);
 		const began = performance.now();
+		const paths = new Map<string, number>();
 		let computed = 0;
 		const failures: string[] = [];
 		const one = async (at: number) => {
 			const { problem, image } = randomCase(at, randomFamily(Math.floor(at / PER_FAMILY)));
-			const [candidate] = gpu.candidates(problem, { method: 'direct', accuracy: 'norm' });
-			if (candidate?.plan === undefined) {
-				failures.push(`seed ${at}: no plan: ${candidate?.why}`);
-				return;
+			const plans = plansOf(gpu, problem);
+			if (plans.length === 0) failures.push(`seed ${at}: no plan`);
+			for (const plan of plans) {
+				const executable = await gpu.prepare(problem, plan);
+				const out = guardedOut(problem);
+				const outcome = await executable.run(image, out);
+				executable.dispose();
+				const wrong = judge(problem, plan.model, image, out, outcome);
+				if (wrong !== undefined) failures.push(`seed ${at}: ${plan.name}: ${wrong}`);
+				const path = `${plan.algorithm} ${plan.block.height}x${plan.block.width}`;
+				paths.set(path, (paths.get(path) ?? 0) + 1);
 			}
-			const executable = await gpu.prepare(problem, candidate.plan);
-			const out = guardedOut(problem);
-			const outcome = await executable.run(image, out);
-			executable.dispose();
 			computed++;
-			const wrong = judge(problem, candidate.plan.model, image, out, outcome);
-			if (wrong !== undefined) failures.push(`seed ${at}: ${wrong}`);
 		};
 		for (let k = 0; k < CASES && failures.length < 5; k += AT_A_TIME) {
 			await Promise.all(
@@ -54,8 +66,16 @@ describe.each([
 			);
 		}
 		const seconds = ((performance.now() - began) / 1000).toFixed(1);
-		process.stderr.write(`  ${computed} problems on ${gpu.capabilities.device}, robustness ${robustness}, seed ${seed}, ${seconds} s\n`);
+		process.stderr.write(
+			`  ${computed} problems (${[...paths].join(' ')}) on ${gpu.capabilities.device}, robustness ${robustness}, seed ${seed}, ${seconds} s\n`,
+		);
 		expect(failures, `FALTUNG_SEED=${seed}`).toEqual([]);
 		expect(computed).toBe(CASES);
+		if (CASES >= 100) {
+			// every shader had its share of them
+			for (const path of ['direct 1x4', 'direct 4x4', 'separable 4x4', 'lowrank 4x4']) {
+				expect(paths.get(path) ?? 0, path).toBeGreaterThan(CASES / (path.startsWith('low') ? 100 : 20));
+			}
+		}
 	}, 900_000);
 });

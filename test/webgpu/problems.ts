@@ -1,9 +1,10 @@
 /** Small requests with defaults, for tests that mean one thing at a time. */
 import type { RunOutcome } from '../../src/backend/backend.ts';
-import type { DirectExecutable } from '../../src/backend/webgpu/executable.ts';
+import type { WebGpuExecutable } from '../../src/backend/webgpu/executable.ts';
 import type { WebGpu } from '../../src/backend/webgpu/webgpu.ts';
 import { DTYPES, type Dtype, type TypedArray } from '../../src/core/dtype.ts';
 import { fromCanonical, type Layout, type PerAxis, type PlaneView, rowMajorStrides, toCanonical } from '../../src/core/ndarray.ts';
+import type { Algorithm } from '../../src/core/plan.ts';
 import { makeProblem, type Problem, type Request } from '../../src/core/problem.ts';
 import { randomStream } from '../../src/core/random.ts';
 import { pixel } from './cases.ts';
@@ -61,13 +62,14 @@ export function outOf(problem: Problem): PlaneView & { data: TypedArray } {
 	return { data, dtype, sizes, strides: toCanonical(layout, rowMajorStrides(shape), 0), offset: 0 };
 }
 
-export function planOf(gpu: WebGpu, problem: Problem) {
-	const [candidate] = gpu.candidates(problem, { method: 'direct', accuracy: 'norm' });
+export function planOf(gpu: WebGpu, problem: Problem, method: Algorithm = 'direct') {
+	const [candidate] = gpu.candidates(problem, { method, accuracy: 'norm' });
 	if (candidate?.plan === undefined) throw new Error(candidate?.why);
 	return candidate.plan;
 }
 
-export const prepare = (gpu: WebGpu, problem: Problem): Promise<DirectExecutable> => gpu.prepare(problem, planOf(gpu, problem));
+export const prepare = (gpu: WebGpu, problem: Problem, method?: Algorithm): Promise<WebGpuExecutable> =>
+	gpu.prepare(problem, planOf(gpu, problem, method));
 
 /** Prepares, runs once, disposes. */
 export async function runOnce(
@@ -75,8 +77,9 @@ export async function runOnce(
 	problem: Problem,
 	image: PlaneView,
 	signal?: AbortSignal,
+	method?: Algorithm,
 ): Promise<{ out: PlaneView & { data: TypedArray }; outcome: RunOutcome }> {
-	const executable = await prepare(gpu, problem);
+	const executable = await prepare(gpu, problem, method);
 	try {
 		const out = outOf(problem);
 		return { out, outcome: await executable.run(image, out, signal) };

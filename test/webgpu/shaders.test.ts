@@ -1,10 +1,13 @@
 /** The shaders as text: fresh, replaceable by name only, and every variant compiles; needs no driver. */
 import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { MAX_LIMBS } from '../../src/backend/webgpu/direct.ts';
 import { bindGroupLayoutEntries, type Specialisation, specialisationKey, specialise } from '../../src/backend/webgpu/shaders.ts';
-import { DTYPE_NAMES, DTYPES } from '../../src/core/dtype.ts';
+import { stripBytes, stripOf, stripOverrides } from '../../src/backend/webgpu/tiled.ts';
+import { DTYPE_NAMES, DTYPES, type Dtype } from '../../src/core/dtype.ts';
+import { problemOf, ragged } from './problems.ts';
 
 /** Every variant that the backend may ask for. */
 function* variants(): Generator<Specialisation> {
@@ -27,12 +30,76 @@ function* variants(): Generator<Specialisation> {
 		}
 	}
 	yield { shader: 'move', overrides: { WORKGROUP: 64 }, constants: {} };
+	yield { shader: 'compact', overrides: { WORKGROUP: 64 }, constants: {} };
+	yield* tiledVariants();
+}
+
+/** dtypes and sums of the tiled shaders; every width that is compiled in; every strip that a kernel of up to 97 rows needs. */
+function* tiledVariants(): Generator<Specialisation> {
+	const [REAL, EXACT, WORD] = [0, 1, 2];
+	const small = DTYPE_NAMES.flatMap((name, k) => (DTYPES[name].bytes <= 4 ? [k] : []));
+	const constants = { TAP_QUADS: 16 };
+	const group = { WORKGROUP_X: 16, WORKGROUP_Y: 8 };
+	const wide = { SPAN: 1, LEAD: 0, LANES: 1, WIDE: 1, ...group };
+	const strip = { TILE_QUADS: 16, CHUNK: 16, THREAD_ROWS: 4, PRIME: 16, WINDOW_QUADS: 5, TERMS: 1 };
+	for (const IN of small) {
+		const { float, bytes } = DTYPES[DTYPE_NAMES[IN] as Dtype];
+		for (const OUT of small) {
+			for (const SUM of float ? [REAL] : [...(bytes <= 2 ? [REAL] : []), EXACT, ...(OUT < 8 ? [WORD] : [])]) {
+				yield { shader: 'tiled', overrides: { IN, OUT, SUM, ...wide }, constants };
+				yield { shader: 'tiled', overrides: { IN, OUT, SUM, ...group, SPAN: 7, LEAD: 1, LANES: 3, WIDE: 0 }, constants };
+				yield { shader: 'separable', overrides: { IN, OUT, SUM, ...strip }, constants };
+			}
+		}
+	}
+	for (let LEAD = 0; LEAD < 4; LEAD++) {
+		for (let SPAN = 1; LEAD + SPAN <= 24; SPAN++) {
+			for (const [IN, OUT, SUM] of [
+				[9, 9, REAL],
+				[0, 0, EXACT],
+			] as const) {
+				yield { shader: 'tiled', overrides: { IN, OUT, SUM, ...group, SPAN, LEAD, LANES: 1, WIDE: 0 }, constants };
+			}
+		}
+	}
+	const strips = new Map<string, Specialisation>();
+	for (const storage of [4096, 16384]) {
+		for (const terms of [1, 2, 3]) {
+			for (let side = 1; side <= 97; side += 2) {
+				const problem = problemOf({ dtype: 'float32', kernelDtype: 'float32', taps: ragged(side, side), sizes: [1, 1, 99, 99] });
+				const found = stripOf(problem, terms, { storage, threads: 256 });
+				if (found === undefined) continue;
+				expect(stripBytes(found)).toBeLessThanOrEqual(16384);
+				const overrides = { IN: 9, OUT: 8, SUM: REAL, ...stripOverrides(found) };
+				strips.set(JSON.stringify(overrides), { shader: 'separable', overrides, constants });
+			}
+		}
+	}
+	yield* strips.values();
 }
 
 describe('shaders', () => {
 	it('are what the committed module holds', () => {
 		const script = fileURLToPath(new URL('../../scripts/shaders.mjs', import.meta.url));
 		execFileSync(process.execPath, [script, '--check'], { stdio: 'pipe' });
+	});
+
+	it('are valid as they lie', async () => {
+		const { create } = await import('webgpu');
+		const gpu = create(['backend=null']);
+		const device = await ((await gpu.requestAdapter()) as GPUAdapter).requestDevice();
+		const folder = new URL('../../shaders/', import.meta.url);
+		const files = readdirSync(folder);
+		expect(files.length).toBeGreaterThan(4);
+		for (const file of files) {
+			const { messages } = await device.createShaderModule({ code: readFileSync(new URL(file, folder), 'utf8') }).getCompilationInfo();
+			expect(
+				messages.map(({ lineNum, message }) => `${file}:${lineNum} ${message}`),
+				file,
+			).toEqual([]);
+		}
+		device.destroy();
+		expect(gpu).toBeDefined();
 	});
 
 	it('replace constants by exact name or not at all', () => {

@@ -6,7 +6,7 @@ import { BOUNDARIES } from '../../src/core/boundary.ts';
 import { randomCase, randomFamily } from './cases.ts';
 import { imageOf, outOf, planOf, prepare, problemOf, ragged, runOnce } from './problems.ts';
 
-const LIMITS: TileLimits = { binding: 2048, buffer: 4096, piece: 2048, products: 5000, blocked: 1 };
+const LIMITS: TileLimits = { binding: 2048, buffer: 4096, piece: 2048, products: 5000, blocked: 1, storage: 16384, threads: 256 };
 
 describe('the tiler', () => {
 	it('covers every output once, within the limits', () => {
@@ -14,13 +14,13 @@ describe('the tiler', () => {
 		for (let seed = 1; seed <= 400; seed++) {
 			const { problem } = randomCase(seed, randomFamily(seed));
 			const [N, K, H, W] = problem.output.sizes;
-			const interleaved = problem.output.layout.endsWith('C');
-			const sizes = chooseSizes(problem, LIMITS, interleaved);
+			const work = Math.max(1, ...problem.windows.map(({ taps }) => taps.length));
+			const sizes = chooseSizes(problem, LIMITS, work);
 			const seen = new Uint8Array(N * K * H * W);
 			let count = 0;
 			for (const piece of pieces(problem, sizes)) {
 				count++;
-				const needs = pieceNeeds(problem, pieceSizes(piece));
+				const needs = pieceNeeds(problem, pieceSizes(piece), work);
 				expect(Math.max(needs.input, needs.output, needs.tables), `seed ${seed}`).toBeLessThanOrEqual(2048);
 				for (let n = 0; n < piece.batch.count; n++) {
 					for (let k = 0; k < piece.channel.count; k++) {
@@ -44,40 +44,58 @@ describe('the tiler', () => {
 
 	it('says the numbers where not one output fits', () => {
 		const problem = problemOf({ dtype: 'float32', kernelDtype: 'float32', sizes: [1, 1, 64, 64], taps: ragged(40, 40) });
-		expect(() => chooseSizes(problem, LIMITS, false)).toThrow(/needs 6400 bytes of input.*a piece may have 2048/);
+		expect(() => chooseSizes(problem, LIMITS, 1600)).toThrow(/needs 6400 bytes of input.*a piece may have 2048/);
 	});
 });
 
 describe('seams', () => {
 	let whole: WebGpu;
+	/** Every piece size, every way through the shaders, strips of every shape. */
+	const LIMITED = [
+		{ piece: 1500 },
+		{ piece: 4000, blocked: 1, storage: 4096 },
+		{ blocked: 1, storage: 2048, threads: 8 },
+		{ products: 300 },
+	] as const;
+	const cut = new Map<string, WebGpu>();
 	beforeAll(async () => {
 		whole = await openWebGpu();
+		for (const [k, limits] of LIMITED.entries()) cut.set(JSON.stringify(limits), await openWebGpu({ limits, robustness: k !== 1 }));
 	});
-	afterAll(() => whole.dispose());
+	afterAll(() => {
+		whole.dispose();
+		for (const gpu of cut.values()) gpu.dispose();
+	});
 
-	it.each(BOUNDARIES)('are bit-equal to one piece, %s', async (boundary) => {
-		for (const layout of ['HW', 'HWC', 'NCHW'] as const) {
-			const sizes = layout === 'HW' ? ([1, 1, 61, 67] as const) : ([layout === 'NCHW' ? 2 : 1, 3, 31, 37] as const);
-			const spec = { dtype: 'float32', kernelDtype: 'float32', layout, sizes, taps: ragged(5, 4), mode: 'full' } as const;
-			const problem = problemOf({ ...spec, boundary: [boundary, boundary] });
-			const image = imageOf(problem);
-			const one = await runOnce(whole, problem, image);
-			// every piece size, and both ways through the shader
-			for (const limits of [{ piece: 1500 }, { piece: 4000, blocked: 1 }, { blocked: 1 }, { products: 300 }]) {
-				const gpu = await openWebGpu({ limits, robustness: limits.piece !== 4000 });
-				const cut = await runOnce(gpu, problem, image);
-				expect(new Uint8Array(cut.out.data.buffer), JSON.stringify(limits)).toEqual(new Uint8Array(one.out.data.buffer));
-				gpu.dispose();
+	/** Each shader's kind of problem. */
+	const KINDS = [
+		['tiled', 'direct', { taps: ragged(5, 4) }],
+		['untiled', 'direct', { taps: ragged(5, 4), stride: [2, 1] }],
+		['separable', 'separable', { taps: [1, 3, -2, 1, 0.5].map((a) => [2, -1, 3, 1].map((b) => a * b)) }],
+	] as const;
+	it.each(BOUNDARIES.flatMap((boundary) => KINDS.map(([name, method, part]) => [boundary, name, method, part] as const)))(
+		'are bit-equal to one piece, %s, %s',
+		async (boundary, _, method, part) => {
+			for (const layout of ['HW', 'HWC', 'NCHW'] as const) {
+				const sizes = layout === 'HW' ? ([1, 1, 61, 67] as const) : ([layout === 'NCHW' ? 2 : 1, 3, 31, 37] as const);
+				const spec = { dtype: 'float32', kernelDtype: 'float32', layout, sizes, mode: 'full', ...part } as const;
+				const problem = problemOf({ ...spec, boundary: [boundary, boundary] });
+				const image = imageOf(problem);
+				const one = await runOnce(whole, problem, image, undefined, method);
+				for (const [limits, gpu] of cut) {
+					const { out } = await runOnce(gpu, problem, image, undefined, method);
+					expect(new Uint8Array(out.data.buffer), limits).toEqual(new Uint8Array(one.out.data.buffer));
+				}
 			}
-		}
-	});
+		},
+	);
 
 	it('are named by the plan', async () => {
 		const gpu = await openWebGpu({ limits: { piece: 4096 } });
 		const problem = problemOf({ sizes: [1, 1, 200, 300], taps: ragged(3, 3).map((row) => row.map(Math.sign)) });
 		const { tile, name } = planOf(gpu, problem);
 		expect(tile).toEqual({ height: 11, width: 300 });
-		expect(name).toBe('direct-u8-t11x300-r1x4@webgpu');
+		expect(name).toBe('direct-u8-t11x300-r4x4@webgpu');
 		gpu.dispose();
 	});
 });

@@ -1,22 +1,30 @@
 /** What this backend can do with a problem, at what predicted cost, or why not. Pure: limits and facts are arguments. */
-import { directModel } from '../../core/bounds.ts';
+import { directModel, type ErrorModel, splitModel } from '../../core/bounds.ts';
 import { DTYPES } from '../../core/dtype.ts';
 import { FaltungError } from '../../core/errors.ts';
 import { ALGORITHMS, type Algorithm, type Candidate, type Plan, planName } from '../../core/plan.ts';
 import { cannotOverflow, isPlain, type Problem, sumMagnitude } from '../../core/problem.ts';
+import type { Step } from '../../core/steps.ts';
+import { boxOf, type Found, productOf, productsOf, type Split } from '../../core/structure.ts';
 import type { PlanWish } from '../backend.ts';
 import { PIECES_IN_FLIGHT } from './device.ts';
-import { accumulatorOf, arrangementOf, GROUP, kernelWords, MAX_LIMBS, sumLimbs } from './direct.ts';
-import { chooseSizes, pieceNeeds, type TileLimits } from './tiler.ts';
+import { accumulatorOf, GROUP, kernelWords, MAX_LIMBS, sumLimbs } from './direct.ts';
+import { DirectProgram } from './direct-program.ts';
+import type { Program } from './program.ts';
+import { directTiledObstacle, lanesOf, separableObstacle, stripOf, THREAD_ROWS } from './tiled.ts';
+import { TiledProgram } from './tiled-program.ts';
+import { chooseSizes, pieceNeeds, type TileLimits, workOf } from './tiler.ts';
 
 /**
  * Constants of the cost model. NOT measured: no real GPU was at hand. Host copies into and out of mapped memory run at a memcpy's
- * speed, one crossing of PCIe 5 at 50 GB/s (research on dawn.node); a plain direct kernel with one pixel load per tap is bound by
- * the load units, a quarter of the multiply-add peak of a large GPU.
+ * speed, one crossing of PCIe 5 at 50 GB/s (research on dawn.node). A large GPU is taken to do 2·10^13 multiply-adds a second and to
+ * move 2·10^12 bytes. One load per tap, as in direct.wgsl, is bound by the load units, a quarter of that; tiled.wgsl issues little but
+ * multiply-adds, separable.wgsl reads workgroup memory about as often as it multiplies (counts: bench/results/webgpu-static.md).
  */
 const HOST_BYTES_PER_MS = 8e6;
 const BUS_BYTES_PER_MS = 50e6;
-const PRODUCTS_PER_MS = 5e9;
+const MEMORY_BYTES_PER_MS = 2e9;
+const PRODUCTS_PER_MS = { direct: 5e9, tiled: 15e9, separable: 10e9 } as const;
 const LATENCY_MS = 0.3;
 /**
  * An emulation on two CPU cores, shared with other work: fitted to lavapipe (Mesa 25.0, llvmpipe 256 bits), u8 K = 3 on 20,000² pixels
@@ -27,13 +35,6 @@ const SOFTWARE_OUTPUTS_PER_MS = 6e3;
 
 /** Magnitudes of scale and bias that the float32 epilogue holds without flushing or overflowing on the way. */
 const EPILOGUE_RANGE = [2 ** -100, 2 ** 100] as const;
-
-const NOT_BUILT: Readonly<Record<Exclude<Algorithm, 'direct'>, string>> = {
-	separable: 'this backend sums directly; a separable kernel costs it all its taps',
-	lowrank: 'this backend sums directly; there is no split of the kernel',
-	box: 'this backend sums directly; there are no running sums',
-	fft: 'this backend sums directly; there is no transform',
-};
 
 /** Why the arithmetic of a problem cannot be done here; undefined where it can. */
 function obstacle(problem: Problem): string | undefined {
@@ -61,56 +62,155 @@ function overflowText(problem: Problem): string {
 	return cannotOverflow(problem) ? 'cannot overflow' : `${problem.overflow} where a sum leaves ${problem.output.dtype}`;
 }
 
-function directPlan(problem: Problem, device: string, limits: TileLimits, software: boolean): Plan {
-	const sizes = chooseSizes(problem, limits, arrangementOf(problem.output.layout) === 'interleaved');
+/** What the candidates know of the device. */
+interface Facts {
+	readonly device: string;
+	readonly software: boolean;
+	readonly limits: TileLimits;
+}
+
+/** The parts in which the plans differ. */
+interface Way {
+	readonly algorithm: Algorithm;
+	readonly shader: keyof typeof PRODUCTS_PER_MS;
+	readonly steps: readonly Step[];
+	readonly model: ErrorModel;
+	/** Multiply-adds of an output, on the average of the bank. */
+	readonly products: number;
+}
+
+function planOf(problem: Problem, facts: Facts, way: Way): Plan {
+	const { limits, software } = facts;
+	const work = workOf(way);
+	const sizes = chooseSizes(problem, limits, work);
 	const tile = { height: Math.max(1, sizes[2]), width: Math.max(1, sizes[3]) };
-	const block = { height: 1, width: GROUP };
+	const block = { height: way.shader === 'direct' ? 1 : THREAD_ROWS, width: GROUP };
 	const outputs = problem.output.sizes.reduce((a, b) => a * b, 1);
 	const imageBytes = problem.image.sizes.reduce((a, b) => a * b, 1) * DTYPES[problem.image.dtype].bytes;
 	const bytes = imageBytes + outputs * DTYPES[problem.output.dtype].bytes;
-	const taps = problem.windows.reduce((sum, window) => sum + window.taps.length, 0) / problem.windows.length;
 	const limbs = problem.sum === 'integer' ? sumLimbs(problem) : 1;
-	const products = outputs * taps * (limbs === 1 ? 1 : 4 + limbs);
-	const compute = software ? products / SOFTWARE_PRODUCTS_PER_MS + outputs / SOFTWARE_OUTPUTS_PER_MS : products / PRODUCTS_PER_MS;
-	const needs = pieceNeeds(problem, sizes);
+	const products = outputs * way.products * (limbs === 1 ? 1 : 4 + limbs);
+	const compute = software
+		? products / SOFTWARE_PRODUCTS_PER_MS + outputs / SOFTWARE_OUTPUTS_PER_MS
+		: Math.max(products / PRODUCTS_PER_MS[way.shader], bytes / MEMORY_BYTES_PER_MS);
+	const needs = pieceNeeds(problem, sizes, work);
 	const count = [...problem.output.sizes].reduce((total, size, axis) => total * Math.ceil(size / Math.max(1, sizes[axis] as number)), 1);
 	// each piece under way has its input and output twice, on the device and in staging memory
 	const staged = Math.min(count, PIECES_IN_FLIGHT) * (2 * (needs.input + needs.output) + needs.tables);
 	return {
-		name: planName({ algorithm: 'direct', problem, tile, block, backend: 'webgpu' }),
-		algorithm: 'direct',
+		name: planName({ algorithm: way.algorithm, problem, tile, block, backend: 'webgpu' }),
+		algorithm: way.algorithm,
 		backend: 'webgpu',
-		device,
+		device: facts.device,
 		tile,
 		block,
 		accumulator: accumulatorOf(problem),
 		overflow: overflowText(problem),
-		model: directModel(problem, { relaxed: true, epilogue: 'float32' }),
-		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
+		model: way.model,
+		steps: way.steps,
 		predicted: { milliseconds: LATENCY_MS + bytes / HOST_BYTES_PER_MS + bytes / BUS_BYTES_PER_MS + compute, bytes: staged },
 	};
 }
 
-export function candidates(
-	problem: Problem,
-	wish: PlanWish,
-	facts: { device: string; software: boolean; limits: TileLimits },
-): Candidate[] {
+const RELAXED = { relaxed: true, epilogue: 'float32' } as const;
+
+const average = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
+
+/** A plan and a word about it, or why there is none. */
+type Answer = { readonly plan: Plan; readonly why: string } | { readonly plan?: undefined; readonly why: string };
+
+function direct(problem: Problem, facts: Facts): Answer {
+	const untiled = directTiledObstacle(problem);
+	const kernelBytes = untiled === undefined ? 0 : kernelWords(problem).words.byteLength;
+	if (kernelBytes > facts.limits.binding)
+		return { why: `the kernel takes ${kernelBytes} bytes and a binding holds ${facts.limits.binding}` };
+	const plan = planOf(problem, facts, {
+		algorithm: 'direct',
+		shader: untiled === undefined ? 'tiled' : 'direct',
+		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
+		model: directModel(problem, RELAXED),
+		products: average(problem.windows.map(({ taps }) => taps.length)),
+	});
+	const why =
+		untiled === undefined
+			? 'every tap of every output, 4 x 4 outputs in registers'
+			: `every tap of every output, 4 outputs a thread: ${untiled}`;
+	return { plan, why };
+}
+
+/** One product or several, by separable.wgsl. */
+function split(problem: Problem, facts: Facts, algorithm: 'separable' | 'lowrank', found: Found<Split>): Answer {
+	if (found.each === undefined) return { why: found.why };
+	const splits = found.each;
+	const terms = Math.max(1, ...splits.map(({ products }) => products.length));
+	const obstacle = separableObstacle(problem, terms, facts.limits);
+	if (obstacle !== undefined) return { why: obstacle };
+	const lanes = lanesOf(problem);
+	const plan = planOf(problem, facts, {
+		algorithm,
+		shader: 'separable',
+		steps: problem.windows.map(({ rows, cols, first }, kernel) => {
+			return { kind: 'separable', kernel, rows, cols, first, products: (splits[kernel] as Split).products };
+		}),
+		model: splitModel(problem, splits, RELAXED),
+		// between channels side by side the row taps are zeros, which are multiplied as well
+		products: terms * average(problem.windows.map(({ rows, cols }) => rows + cols * lanes)),
+	});
+	return { plan, why: `rows, then columns, in one pass over the image; ${found.why}` };
+}
+
+function lowrank(problem: Problem, facts: Facts, tolerance: number | undefined): Answer {
+	if (tolerance === undefined) return { why: 'needs a tolerance: the kernel is approximated' };
+	if (problem.sum === 'integer') return { why: 'integer sums are exact, and this is an approximation' };
+	return split(problem, facts, 'lowrank', productsOf(problem, tolerance));
+}
+
+/** Why running sums are not used. */
+function box(problem: Problem): Answer {
+	const { each, why } = boxOf(problem);
+	return { why: each === undefined ? why : "there are no running sums here; 'separable' reads and writes the image once as well" };
+}
+
+function answer(problem: Problem, facts: Facts, algorithm: Algorithm, wish: PlanWish): Answer {
+	const why = obstacle(problem);
+	if (why !== undefined) return { why };
+	try {
+		switch (algorithm) {
+			case 'direct':
+				return direct(problem, facts);
+			case 'separable':
+				return split(problem, facts, algorithm, productOf(problem));
+			case 'lowrank':
+				return lowrank(problem, facts, wish.tolerance);
+			case 'box':
+				return box(problem);
+			case 'fft':
+				return { why: 'this backend has no transform' };
+		}
+	} catch (error) {
+		if (error instanceof FaltungError) return { why: error.message };
+		throw error;
+	}
+}
+
+export function candidates(problem: Problem, wish: PlanWish, facts: Facts): Candidate[] {
 	const wanted = wish.method === 'auto' ? ALGORITHMS : [wish.method];
 	return wanted.map((algorithm): Candidate => {
-		const common = { name: `${algorithm}@webgpu`, backend: 'webgpu', algorithm };
-		const no = (why: string): Candidate => ({ ...common, code: 'UNSUPPORTED', why });
-		if (algorithm !== 'direct') return no(NOT_BUILT[algorithm]);
-		const why = obstacle(problem);
-		if (why !== undefined) return no(why);
-		const kernelBytes = kernelWords(problem).words.byteLength;
-		if (kernelBytes > facts.limits.binding) return no(`the kernel takes ${kernelBytes} bytes and a binding holds ${facts.limits.binding}`);
-		try {
-			const plan = directPlan(problem, facts.device, facts.limits, facts.software);
-			return { ...common, name: plan.name, plan, why: 'compute shader; every tap of every output' };
-		} catch (error) {
-			if (error instanceof FaltungError) return no(error.message);
-			throw error;
-		}
+		const { plan, why } = answer(problem, facts, algorithm, wish);
+		const common = { backend: 'webgpu', algorithm, why };
+		if (plan !== undefined) return { ...common, name: plan.name, plan };
+		return { ...common, name: `${algorithm}@webgpu`, code: 'UNSUPPORTED' };
 	});
+}
+
+/** The shader behind a plan of `candidates`. */
+export function programOf(problem: Problem, plan: Plan, limits: TileLimits): Program {
+	if (plan.algorithm !== 'direct') {
+		const products = plan.steps.map((step) => (step.kind === 'separable' ? step.products : []));
+		const strip = stripOf(problem, Math.max(...products.map(({ length }) => length)), limits);
+		if (strip === undefined) throw new Error(`no strip for ${plan.name}`); // candidates() asked before
+		return new TiledProgram(problem, plan.name, { strip, products });
+	}
+	if (plan.block.height === THREAD_ROWS) return new TiledProgram(problem, plan.name, { compiledFrom: limits.blocked });
+	return new DirectProgram(problem, plan.name, limits.blocked);
 }

@@ -54,7 +54,7 @@ export const arrangementOf = (layout: string): Arrangement => (layout.endsWith('
 const floats = new Float32Array(1);
 const floatWord = new Uint32Array(floats.buffer);
 
-function singleBits(value: number): number {
+export function singleBits(value: number): number {
 	floats[0] = value;
 	return floatWord[0] as number;
 }
@@ -95,7 +95,7 @@ export function kernelWords(problem: Problem): { words: Uint32Array<ArrayBuffer>
 }
 
 /** The constant outside, as the shader loads a pixel: bits, integers extended to 32 bits, low word first. */
-function fillWords(problem: Problem): [low: number, high: number] {
+export function fillWords(problem: Problem): [low: number, high: number] {
 	const { image, value } = problem;
 	if (image.dtype === 'float16') return [numberToFloat16(Number(value)), 0];
 	if (image.dtype === 'float32') return [singleBits(Number(value)), 0];
@@ -103,8 +103,8 @@ function fillWords(problem: Problem): [low: number, high: number] {
 	return [Number(bits & 0xffffffffn), Number(bits >> 32n)];
 }
 
-const OVERFLOW_CODES: Readonly<Record<Overflow, number>> = { saturate: 0, wrap: 1, throw: 2 };
-const ROUNDING_CODES: Readonly<Record<Rounding, number>> = { 'nearest-even': 0, 'half-away': 1, truncate: 2, floor: 3 };
+export const OVERFLOW_CODES: Readonly<Record<Overflow, number>> = { saturate: 0, wrap: 1, throw: 2 };
+export const ROUNDING_CODES: Readonly<Record<Rounding, number>> = { 'nearest-even': 0, 'half-away': 1, truncate: 2, floor: 3 };
 
 /** How the image lies in the buffer that the shader reads. */
 export interface StagedImage {

@@ -4,41 +4,23 @@
  */
 import { throwIfAborted } from '../../core/breathe.ts';
 import { DTYPES } from '../../core/dtype.ts';
-import { FaltungError, invalid } from '../../core/errors.ts';
+import { FaltungError } from '../../core/errors.ts';
 import { type PerAxis, type PlaneView, rowMajorStrides, toCanonical } from '../../core/ndarray.ts';
 import type { Plan } from '../../core/plan.ts';
 import { describe, type Problem } from '../../core/problem.ts';
 import type { Executable, RunOutcome } from '../backend.ts';
 import { Lease, roundUp, USAGE } from './buffers.ts';
 import type { DeviceSession, SessionHolder } from './device.ts';
-import {
-	arrangementOf,
-	directVariant,
-	GROUP,
-	kernelWords,
-	mapWords,
-	pieceSources,
-	pieceUniforms,
-	type StagedImage,
-	stagedDense,
-	wholeSources,
-	workgroups,
-} from './direct.ts';
+import { arrangementOf, pieceSources, stagedDense, wholeSources } from './direct.ts';
 import { asUserError, OutOfDeviceMemory } from './errors.ts';
 import { GpuArray } from './gpu-array.ts';
 import { boxRuns, type Mover, prepareMoves, reversed } from './moves.ts';
-import type { Pipeline } from './pipelines.ts';
-import { type PackedAxis, packBox, rawMemory, type SourceBox, unpackBox } from './region.ts';
-import { bindGroupEntries } from './shaders.ts';
-import { chooseSizes, type Piece, pieceSizes, pieces, type TileLimits } from './tiler.ts';
-
-const DEVICE = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
+import { DEVICE_MEMORY, NOWHERE, type Program } from './program.ts';
+import { packBox, rawMemory, type SourceBox, unpackBox } from './region.ts';
+import { chooseSizes, type Piece, pieceSizes, pieces, type TileLimits, workOf } from './tiler.ts';
 
 /** Below this many bytes a smaller piece will not help a device that is out of memory. */
 const LEAST_PIECE = 16 * 1024;
-
-/** `overflow_at` where every sum fits. */
-const NOWHERE = 0xffffffff;
 
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
 
@@ -49,35 +31,38 @@ interface Tally {
 	overflowAt: number;
 }
 
-export class DirectExecutable implements Executable {
+export class WebGpuExecutable implements Executable {
 	readonly plan: Plan;
 	readonly #problem: Problem;
 	readonly #holder: SessionHolder;
 	readonly #limits: TileLimits;
 	readonly #residentLimits: TileLimits;
 	readonly #interleaved: boolean;
-	readonly #kernel: ReturnType<typeof kernelWords>;
-	/** The kernel table on each device that was used; a lost device's goes with it. */
-	readonly #kernelBuffers = new Map<DeviceSession, Promise<GPUBuffer>>();
-	#disposed = false;
+	readonly #program: Program;
+	/** Multiply-adds of one output: bounds the length of a dispatch. */
+	readonly #work: number;
 
 	/** @param limits for pieces that pass through staging memory, and for those that stay on the device */
-	constructor(problem: Problem, plan: Plan, holder: SessionHolder, limits: { host: TileLimits; resident: TileLimits }) {
+	constructor(problem: Problem, plan: Plan, program: Program, holder: SessionHolder, limits: { host: TileLimits; resident: TileLimits }) {
 		this.plan = plan;
 		this.#problem = problem;
 		this.#holder = holder;
 		this.#limits = limits.host;
 		this.#residentLimits = limits.resident;
 		this.#interleaved = arrangementOf(problem.output.layout) === 'interleaved';
-		this.#kernel = kernelWords(problem);
+		this.#program = program;
+		this.#work = workOf(plan);
 	}
 
 	/** Compiles and uploads the kernel, so that the first run does not have to. */
 	async warm(): Promise<void> {
 		const session = await this.#holder.current();
 		try {
-			const outputs = product(chooseSizes(this.#problem, this.#limits, this.#interleaved));
-			await session.errors.all([this.#pipeline(session, outputs), this.#kernelBuffer(session)]);
+			const [piece] = pieces(this.#problem, this.#sizes(this.#limits));
+			if (piece === undefined) return;
+			const sources = pieceSources(this.#problem, piece);
+			const staged = stagedDense(arrangementOf(this.#problem.output.layout), piece.batch.count, sources);
+			await this.#program.warm(session, piece, { ...sources, staged });
 		} catch (error) {
 			throw asUserError(this.#describeMemory(error));
 		}
@@ -118,7 +103,7 @@ export class DirectExecutable implements Executable {
 		const tally: Tally = { upload: 0, readback: 0, overflowAt: Infinity };
 		let result: GPUBuffer | undefined;
 		try {
-			result = await session.buffers.create(bytes, DEVICE);
+			result = await session.buffers.create(bytes, DEVICE_MEMORY);
 			const target = result;
 			if (product(sizes) > 0) {
 				await this.#withMemory(this.#residentLimits, (limits) =>
@@ -135,14 +120,11 @@ export class DirectExecutable implements Executable {
 	}
 
 	dispose(): void {
-		this.#disposed = true;
-		for (const [session, buffer] of this.#kernelBuffers) {
-			buffer.then(
-				(made) => session.buffers.destroy(made),
-				() => {},
-			);
-		}
-		this.#kernelBuffers.clear();
+		this.#program.dispose();
+	}
+
+	#sizes(limits: TileLimits): PerAxis {
+		return chooseSizes(this.#problem, limits, this.#work);
 	}
 
 	// ── pieces ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -168,7 +150,7 @@ export class DirectExecutable implements Executable {
 		signal: AbortSignal | undefined,
 		run: (piece: Piece) => Promise<void>,
 	): Promise<void> {
-		const sizes = chooseSizes(this.#problem, limits, this.#interleaved);
+		const sizes = this.#sizes(limits);
 		const running = new Set<Promise<void>>();
 		let failure: { error: unknown } | undefined;
 		for (const piece of pieces(this.#problem, sizes)) {
@@ -197,15 +179,16 @@ export class DirectExecutable implements Executable {
 		const lease = new Lease(session.buffers);
 		try {
 			const sources = pieceSources(problem, piece);
-			const arrangement = sourceArrangement(image);
+			const arrangement = this.#program.arrangement(image);
 			const box: SourceBox = { batch: piece.batch, channel: sources.channel, rows: sources.rows.runs, cols: sources.cols.runs };
 			const elements = piece.batch.count * sources.channel.count * sources.rows.total * sources.cols.total;
 			const size = { in: bufferBytes(elements, problem.image.dtype), out: bufferBytes(product(pieceSizes(piece)), problem.output.dtype) };
 			const staging = await lease.take(size.in, USAGE.MAP_WRITE | USAGE.COPY_SRC);
-			const input = await lease.take(size.in, DEVICE);
-			const output = await lease.take(size.out, DEVICE);
+			const input = await lease.take(size.in, DEVICE_MEMORY);
+			const output = await lease.take(size.out, DEVICE_MEMORY);
 			const drain = await lease.take(size.out + 4, USAGE.MAP_READ | USAGE.COPY_DST);
-			const step = await this.#step(session, lease, piece, sources, stagedDense(arrangement, piece.batch.count, sources));
+			const staged = stagedDense(arrangement, piece.batch.count, sources);
+			const step = await this.#program.step(session, lease, piece, { ...sources, staged });
 
 			const uploading = performance.now();
 			session.buffers.fill(staging, size.in, (memory) =>
@@ -251,14 +234,15 @@ export class DirectExecutable implements Executable {
 			};
 			const whole = product(pieceSizes(piece)) === product(problem.output.sizes) && size.image <= this.#limits.binding;
 			const sources = whole ? wholeSources(problem, piece) : pieceSources(problem, piece);
-			const step = await this.#step(session, lease, piece, sources, stagedDense(inArrangement, piece.batch.count, sources));
+			const staged = stagedDense(inArrangement, piece.batch.count, sources);
+			const step = await this.#program.step(session, lease, piece, { ...sources, staged });
 			let [input, output] = [image, result];
 			let inBytes = size.image;
 			if (!whole) {
 				const elements = piece.batch.count * sources.channel.count * sources.rows.total * sources.cols.total;
 				inBytes = bufferBytes(elements, problem.image.dtype);
-				input = await lease.take(inBytes, DEVICE);
-				output = await lease.take(size.out, DEVICE);
+				input = await lease.take(inBytes, DEVICE_MEMORY);
+				output = await lease.take(size.out, DEVICE_MEMORY);
 			}
 			const drain = step.overflow === undefined ? undefined : await lease.take(4, USAGE.MAP_READ | USAGE.COPY_DST);
 			const gather = whole ? undefined : await this.#moves(session, lease, piece, sources);
@@ -295,73 +279,6 @@ export class DirectExecutable implements Executable {
 		const back = reversed(boxRuns(arrangementOf(output.layout), output.sizes, target, DTYPES[output.dtype].bytes));
 		const take = (bytes: number, usage: number) => lease.take(bytes, usage);
 		return { into: await prepareMoves(session, into, take), back: await prepareMoves(session, back, take) };
-	}
-
-	/** Everything of a piece's dispatch but its input and output. */
-	async #step(
-		session: DeviceSession,
-		lease: Lease,
-		piece: Piece,
-		sources: { rows: PackedAxis; cols: PackedAxis },
-		staged: StagedImage,
-	): Promise<{
-		overflow: GPUBuffer | undefined;
-		encode(encoder: GPUCommandEncoder, input: GPUBufferBinding, output: GPUBufferBinding): void;
-	}> {
-		const problem = this.#problem;
-		const { device } = session;
-		const uniformWords = pieceUniforms(problem, piece, { ...sources, staged, epilogues: this.#kernel.epilogues });
-		const maps = mapWords(sources.rows, sources.cols, staged);
-		const [{ pipeline, layout }, kernel] = await session.errors.all([
-			this.#pipeline(session, product(pieceSizes(piece))),
-			this.#kernelBuffer(session),
-		] as const);
-		const uniforms = await lease.take(uniformWords.byteLength, USAGE.UNIFORM | USAGE.COPY_DST);
-		const tables = await lease.take(maps.byteLength, DEVICE);
-		const overflow = await lease.take(4, DEVICE);
-		const watched = problem.overflow === 'throw' && !DTYPES[problem.output.dtype].float;
-		const threads = Math.ceil(product(pieceSizes(piece)) / GROUP);
-		return {
-			overflow: watched ? overflow : undefined,
-			encode: (encoder, input, output) => {
-				device.queue.writeBuffer(uniforms, 0, uniformWords as Uint32Array<ArrayBuffer>);
-				device.queue.writeBuffer(tables, 0, maps);
-				if (watched) device.queue.writeBuffer(overflow, 0, new Uint32Array([NOWHERE]));
-				const resources = {
-					params: { buffer: uniforms, size: roundUp(uniformWords.byteLength, 16) },
-					image: input,
-					maps: { buffer: tables, size: maps.byteLength },
-					kernel: { buffer: kernel, size: this.#kernel.words.byteLength },
-					result: output,
-					overflow_at: { buffer: overflow, size: 4 },
-				};
-				const pass = encoder.beginComputePass({ label: this.plan.name });
-				pass.setPipeline(pipeline);
-				pass.setBindGroup(0, device.createBindGroup({ layout, entries: bindGroupEntries('direct', resources) }));
-				pass.dispatchWorkgroups(...workgroups(threads, device.limits.maxComputeWorkgroupsPerDimension));
-				pass.end();
-			},
-		};
-	}
-
-	#pipeline(session: DeviceSession, outputs: number): Promise<Pipeline> {
-		return session.pipelines.get(directVariant(this.#problem, outputs >= this.#limits.blocked));
-	}
-
-	#kernelBuffer(session: DeviceSession): Promise<GPUBuffer> {
-		if (this.#disposed) throw invalid('a live convolver', 'run', 'a disposed one');
-		for (const known of this.#kernelBuffers.keys()) if (known.errors.lost !== undefined) this.#kernelBuffers.delete(known);
-		let buffer = this.#kernelBuffers.get(session);
-		if (buffer === undefined) {
-			const { words } = this.#kernel;
-			buffer = session.buffers.create(words.byteLength, DEVICE).then((made) => {
-				session.device.queue.writeBuffer(made, 0, words);
-				return made;
-			});
-			buffer.catch(() => this.#kernelBuffers.delete(session)); // a later run may try again
-			this.#kernelBuffers.set(session, buffer);
-		}
-		return buffer;
 	}
 
 	// ── what went wrong ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -409,7 +326,3 @@ export class DirectExecutable implements Executable {
 
 /** Bytes of a device buffer for elements: whole words, and never empty. */
 const bufferBytes = (elements: number, dtype: Problem['image']['dtype']): number => roundUp(Math.max(4, elements * DTYPES[dtype].bytes), 4);
-
-/** The order in which the caller's memory is best read. */
-const sourceArrangement = ({ sizes, strides }: PlaneView) =>
-	sizes[1] > 1 && Math.abs(strides[1]) < Math.abs(strides[3]) ? 'interleaved' : 'planar';

@@ -1,11 +1,13 @@
 /** Arrays in device memory: the result of an upload, of a resident run, or somebody else's buffer. */
-import { DTYPES, type Dtype, type DtypeArrays, type TypedArray } from '../../core/dtype.ts';
+import { DTYPES, type Dtype, type DtypeArrays, reader, type TypedArray } from '../../core/dtype.ts';
 import { FaltungError, invalid } from '../../core/errors.ts';
 import { elementCount, fromCanonical, type Layout, type PerAxis } from '../../core/ndarray.ts';
+import type { ElementRange } from '../../core/sparse.ts';
 import type { Backend } from '../backend.ts';
 import { roundUp, USAGE } from './buffers.ts';
 import type { DeviceSession } from './device.ts';
 import { asUserError, DeviceRejection, OutOfDeviceMemory } from './errors.ts';
+import type { Move } from './moves.ts';
 
 /** Bytes that one step of a readback maps. */
 const READ_STEP = 32 * 2 ** 20;
@@ -76,20 +78,84 @@ export class GpuArray {
 		return { data: new ARRAYS[this.dtype](memory), shape: range === undefined ? this.shape : [count], dtype: this.dtype };
 	}
 
+	/**
+	 * Reads some elements: one copy to the host of those ranges and little beside them.
+	 *
+	 * @returns reads an element by its index in the array's memory
+	 * @throws as read() does
+	 */
+	async gather(ranges: readonly ElementRange[]): Promise<(element: number) => number | bigint> {
+		const session = this.#live();
+		const size = DTYPES[this.dtype].bytes;
+		// whole words, as buffer copies go, and each range on a whole element of any dtype
+		const parts: { start: number; count: number; from: number; bytes: number; at: number }[] = [];
+		let end = 0;
+		for (const { start, count } of ranges) {
+			const from = start * size - ((start * size) % 4);
+			const bytes = roundUp((start + count) * size - from, 4);
+			parts.push({ start: from / size, count: Math.floor(bytes / size), from, bytes, at: end });
+			end += roundUp(bytes, 8);
+		}
+		const memory = new ArrayBuffer(roundUp(Math.max(8, end), 8));
+		try {
+			// as many ranges at a time as a step holds
+			for (let first = 0; first < parts.length; ) {
+				const origin = (parts[first] as (typeof parts)[number]).at;
+				let last = first + 1;
+				while (
+					last < parts.length &&
+					(parts[last] as (typeof parts)[number]).at + (parts[last] as (typeof parts)[number]).bytes - origin <= READ_STEP
+				)
+					last++;
+				const step = parts.slice(first, last);
+				const total = (step.at(-1) as (typeof parts)[number]).at + (step.at(-1) as (typeof parts)[number]).bytes - origin;
+				await this.#copyOut(
+					session,
+					step.map(({ from, bytes, at }) => ({ from, bytes, to: at - origin })),
+					total,
+					(mapped) => new Uint8Array(memory).set(new Uint8Array(mapped, 0, total), origin),
+				);
+				first = last;
+			}
+		} catch (error) {
+			throw this.blame(error);
+		}
+		const read = reader(new ARRAYS[this.dtype](memory), this.dtype);
+		return (element) => {
+			let [low, high] = [0, parts.length - 1];
+			while (low < high) {
+				const middle = Math.ceil((low + high) / 2);
+				if ((parts[middle] as (typeof parts)[number]).start <= element) low = middle;
+				else high = middle - 1;
+			}
+			const part = parts[low];
+			if (part === undefined || element < part.start || element >= part.start + part.count)
+				throw new Error(`element ${element} was not gathered`);
+			return read(part.at / size + element - part.start);
+		};
+	}
+
 	/** Reads bytes from … to; buffer copies go by whole words. */
 	async #readStep(session: DeviceSession, from: number, to: number, target: Uint8Array, origin: number): Promise<void> {
 		const first = from - (from % 4);
 		const bytes = roundUp(to - first, 4);
+		await this.#copyOut(session, [{ from: first, bytes, to: 0 }], bytes, (memory) =>
+			target.set(new Uint8Array(memory, from - first, to - from), from - origin),
+		);
+	}
+
+	/** Copies runs of whole words into one staging buffer and lets `take` copy out of its memory. */
+	async #copyOut(session: DeviceSession, runs: readonly Move[], bytes: number, take: (memory: ArrayBuffer) => void): Promise<void> {
 		const { device, errors, buffers } = session;
-		const staging = await buffers.acquire(bytes, USAGE.MAP_READ | USAGE.COPY_DST);
+		const staging = await buffers.acquire(roundUp(bytes, 8), USAGE.MAP_READ | USAGE.COPY_DST);
 		try {
 			const { settled } = errors.scope(() => {
 				const encoder = device.createCommandEncoder({ label: 'read' });
-				encoder.copyBufferToBuffer(this.buffer, first, staging, 0, bytes);
+				for (const run of runs) encoder.copyBufferToBuffer(this.buffer, run.from, staging, run.to, run.bytes);
 				device.queue.submit([encoder.finish()]);
 			});
 			await errors.all([settled]); // a rejected copy must not be taken for a result
-			await buffers.drain(staging, bytes, (memory) => target.set(new Uint8Array(memory, from - first, to - from), from - origin));
+			await buffers.drain(staging, bytes, take);
 			buffers.release(staging);
 		} catch (error) {
 			buffers.destroy(staging);

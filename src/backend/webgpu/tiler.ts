@@ -4,6 +4,7 @@
 import { DTYPES } from '../../core/dtype.ts';
 import { FaltungError } from '../../core/errors.ts';
 import type { PerAxis } from '../../core/ndarray.ts';
+import type { Plan } from '../../core/plan.ts';
 import { describe, dilatedSize, type Problem } from '../../core/problem.ts';
 import type { Range } from './region.ts';
 
@@ -13,9 +14,12 @@ export interface TileLimits {
 	readonly buffer: number;
 	/** Most bytes of input or of output that one piece should have, for overlap and bounded memory. */
 	readonly piece: number;
-	/** Most tap·pixel products of one piece: longer dispatches would trip a driver's watchdog and delay an abort. */
+	/** Most multiply-adds of one piece: longer dispatches would trip a driver's watchdog and delay an abort. */
 	readonly products: number;
-	/** Pieces of at least this many outputs take the shader's way for 4 neighbours at once; below, its longer compile does not pay. */
+	/** Bytes of memory of one workgroup, and its threads. */
+	readonly storage: number;
+	readonly threads: number;
+	/** Pieces of at least this many outputs take the variant that is compiled longer for speed; below, that does not pay. */
 	readonly blocked: number;
 }
 
@@ -66,21 +70,33 @@ function largest(most: number, fits: (count: number) => boolean): number {
 	return low;
 }
 
-/** What a piece of these sizes takes, in bytes and products. */
-export function pieceNeeds(problem: Problem, sizes: Sizes): { input: number; output: number; tables: number; products: number } {
+/** Multiply-adds of one output, of the largest window. */
+export function workOf({ steps }: Pick<Plan, 'steps'>): number {
+	const work = steps.map((step) => (step.kind === 'separable' ? step.products.length * (step.rows + step.cols) : step.rows * step.cols));
+	return Math.max(1, ...work);
+}
+
+/** Channels lie side by side in the result's memory. */
+const isInterleaved = (problem: Problem): boolean => problem.output.layout.endsWith('C');
+
+/** What a piece of these sizes takes: bytes, rows of the result padded to whole quads, and multiply-adds. */
+export function pieceNeeds(
+	problem: Problem,
+	sizes: Sizes,
+	work: number,
+): { input: number; output: number; tables: number; products: number } {
 	const [n, k, rows, cols] = sizes;
 	const [, channels, height, width] = problem.image.sizes;
 	const kernels = problem.windows.length;
 	const planes = n * Math.min(channels, k % kernels === 0 ? k / kernels : Math.ceil(k / kernels) + 1);
 	const y = positions(problem, 0, { start: 0, count: rows }).count;
 	const x = positions(problem, 1, { start: 0, count: cols }).count;
-	const taps = Math.max(1, ...problem.windows.map((window) => window.taps.length));
-	const outputs = n * k * rows * cols;
+	const [planesOut, side] = isInterleaved(problem) ? [n, k] : [n * k, 1];
 	return {
 		input: planes * Math.min(height, y) * Math.min(width, x) * DTYPES[problem.image.dtype].bytes,
-		output: outputs * DTYPES[problem.output.dtype].bytes,
-		tables: 4 * (y + x),
-		products: outputs * taps,
+		output: planesOut * rows * 4 * Math.ceil((cols * side) / 4) * DTYPES[problem.output.dtype].bytes,
+		tables: 4 * (y + x * side),
+		products: n * k * rows * cols * work,
 	};
 }
 
@@ -88,13 +104,15 @@ export function pieceNeeds(problem: Problem, sizes: Sizes): { input: number; out
  * Sizes of the pieces: whole images while they fit, else whole planes, else strips of whole rows; strips so thin that they would
  * mostly be halo are cut across as well.
  *
+ * @param work multiply-adds of one output
  * @throws LIMIT_EXCEEDED where not even one output fits
  */
-export function chooseSizes(problem: Problem, limits: TileLimits, interleaved: boolean): Sizes {
+export function chooseSizes(problem: Problem, limits: TileLimits, work: number): Sizes {
 	const [N, K, H, W] = problem.output.sizes;
+	const interleaved = isInterleaved(problem);
 	const cap = Math.floor(Math.min(limits.binding, limits.buffer, limits.piece) / 4) * 4;
 	const fits = (sizes: Sizes): boolean => {
-		const needs = pieceNeeds(problem, sizes);
+		const needs = pieceNeeds(problem, sizes, work);
 		const single = sizes.every((size) => size === 1);
 		return (
 			Math.max(needs.input, needs.output, needs.tables) <= cap &&
@@ -120,7 +138,7 @@ export function chooseSizes(problem: Problem, limits: TileLimits, interleaved: b
 		}
 		if (rows > 0) return [1, k, rows, cols];
 	}
-	const needs = pieceNeeds(problem, [1, interleaved ? K : 1, 1, 1]);
+	const needs = pieceNeeds(problem, [1, interleaved ? K : 1, 1, 1], work);
 	throw new FaltungError(
 		'LIMIT_EXCEEDED',
 		`Expected one output pixel of ${describe(problem)} to fit the device but it needs ${needs.input} bytes of input, ${needs.output} of output and ` +

@@ -15,11 +15,11 @@ import type { Candidate, Plan } from '../../core/plan.ts';
 import type { Problem } from '../../core/problem.ts';
 import type { Backend, Capabilities, PlanWish } from '../backend.ts';
 import { type MemoryUse, roundUp, USAGE } from './buffers.ts';
-import { candidates } from './candidates.ts';
+import { candidates, programOf } from './candidates.ts';
 import { type DeviceOptions, type DeviceSession, openSession, SessionHolder } from './device.ts';
 import { arrangementOf } from './direct.ts';
 import { asUserError, OutOfDeviceMemory } from './errors.ts';
-import { DirectExecutable } from './executable.ts';
+import { WebGpuExecutable } from './executable.ts';
 import { GpuArray } from './gpu-array.ts';
 import { packBox, rawMemory } from './region.ts';
 import type { TileLimits } from './tiler.ts';
@@ -27,11 +27,11 @@ import type { TileLimits } from './tiler.ts';
 /** Bytes of input or output of one piece: small enough to overlap transfers with work, large enough that a call's overhead is lost in it. */
 const PIECE_BYTES = 32 * 2 ** 20;
 
-/** Tap·pixel products of one dispatch: tenths of a second on a small GPU, a second or so on an emulated one. */
-const PIECE_PRODUCTS = 2 ** 33;
+/** Multiply-adds of one dispatch: tenths of a second on a small GPU (half of 10^12 a second), a second or so on an emulated one. */
+const PIECE_PRODUCTS = 2 ** 36;
 const SOFTWARE_PIECE_PRODUCTS = 2 ** 28;
 
-/** Outputs of a piece from which the longer compile of the shader's faster way pays: on lavapipe it takes a third of a second more. */
+/** Outputs of a piece from which the longer compile of a faster variant pays: on lavapipe it takes a third of a second more. */
 const BLOCKED_FROM = 2 ** 16;
 
 /** Bytes of one step of an upload. */
@@ -43,10 +43,12 @@ export interface WebGpuOptions extends DeviceOptions {
 }
 
 function tileLimits(session: DeviceSession, asked: Partial<TileLimits> = {}): TileLimits {
-	const { maxStorageBufferBindingSize, maxBufferSize } = session.device.limits;
+	const { limits } = session.device;
 	return {
-		binding: Math.min(maxStorageBufferBindingSize, asked.binding ?? Infinity),
-		buffer: Math.min(maxBufferSize, asked.buffer ?? Infinity),
+		binding: Math.min(limits.maxStorageBufferBindingSize, asked.binding ?? Infinity),
+		buffer: Math.min(limits.maxBufferSize, asked.buffer ?? Infinity),
+		storage: Math.min(limits.maxComputeWorkgroupStorageSize, asked.storage ?? Infinity),
+		threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, asked.threads ?? Infinity),
 		piece: asked.piece ?? PIECE_BYTES,
 		blocked: asked.blocked ?? BLOCKED_FROM,
 		products: asked.products ?? (session.facts.software ? SOFTWARE_PIECE_PRODUCTS : PIECE_PRODUCTS),
@@ -59,7 +61,7 @@ function capabilitiesOf({ device, facts }: DeviceSession): Capabilities {
 		backend: 'webgpu',
 		device: facts.name,
 		threads: 1,
-		algorithms: ['direct'],
+		algorithms: ['direct', 'separable', 'lowrank'],
 		sums: ['integer', 'float32'],
 		limits: {
 			maxBufferSize: limits.maxBufferSize,
@@ -69,6 +71,7 @@ function capabilitiesOf({ device, facts }: DeviceSession): Capabilities {
 			maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
 			features: facts.features.join(' '),
 		},
+		resident: true,
 		software: facts.software,
 	};
 }
@@ -104,8 +107,9 @@ export class WebGpu implements Backend {
 		return candidates(problem, wish, { device: facts.name, software: facts.software, limits: this.#limits });
 	}
 
-	async prepare(problem: Problem, plan: Plan): Promise<DirectExecutable> {
-		const executable = new DirectExecutable(problem, plan, this.#holder, { host: this.#limits, resident: this.#residentLimits });
+	async prepare(problem: Problem, plan: Plan): Promise<WebGpuExecutable> {
+		const program = programOf(problem, plan, this.#limits);
+		const executable = new WebGpuExecutable(problem, plan, program, this.#holder, { host: this.#limits, resident: this.#residentLimits });
 		await executable.warm();
 		return executable;
 	}

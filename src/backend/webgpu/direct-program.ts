@@ -1,0 +1,82 @@
+/** direct.wgsl as a program: any window, stride, dilation, dtype and layout, 4 outputs a thread. */
+import { DTYPES } from '../../core/dtype.ts';
+import type { PlaneView } from '../../core/ndarray.ts';
+import type { Problem } from '../../core/problem.ts';
+import { type Lease, roundUp, USAGE } from './buffers.ts';
+import type { DeviceSession } from './device.ts';
+import { directVariant, GROUP, kernelWords, mapWords, pieceUniforms, workgroups } from './direct.ts';
+import type { Pipeline } from './pipelines.ts';
+import { DEVICE_MEMORY, NOWHERE, type PieceInput, type PieceStep, type Program, SharedWords } from './program.ts';
+import type { Arrangement } from './region.ts';
+import { bindGroupEntries } from './shaders.ts';
+import { type Piece, pieceSizes } from './tiler.ts';
+
+export class DirectProgram implements Program {
+	readonly #problem: Problem;
+	/** Outputs of a piece from which the shader's faster way pays. */
+	readonly #blocked: number;
+	readonly #label: string;
+	readonly #kernel: SharedWords;
+	readonly #epilogues: number;
+
+	constructor(problem: Problem, label: string, blocked: number) {
+		this.#problem = problem;
+		this.#blocked = blocked;
+		this.#label = label;
+		const { words, epilogues } = kernelWords(problem);
+		this.#kernel = new SharedWords(words);
+		this.#epilogues = epilogues;
+	}
+
+	/** As the caller's memory is best read: the shader takes any. */
+	arrangement({ sizes, strides }: PlaneView): Arrangement {
+		return sizes[1] > 1 && Math.abs(strides[1]) < Math.abs(strides[3]) ? 'interleaved' : 'planar';
+	}
+
+	async warm(session: DeviceSession, piece: Piece): Promise<void> {
+		await session.errors.all([this.#pipeline(session, piece), this.#kernel.on(session)]);
+	}
+
+	async step(session: DeviceSession, lease: Lease, piece: Piece, { rows, cols, staged }: PieceInput): Promise<PieceStep> {
+		const problem = this.#problem;
+		const { device } = session;
+		const uniformWords = pieceUniforms(problem, piece, { rows, cols, staged, epilogues: this.#epilogues });
+		const maps = mapWords(rows, cols, staged);
+		const [{ pipeline, layout }, kernel] = await session.errors.all([this.#pipeline(session, piece), this.#kernel.on(session)] as const);
+		const uniforms = await lease.take(uniformWords.byteLength, USAGE.UNIFORM | USAGE.COPY_DST);
+		const tables = await lease.take(maps.byteLength, DEVICE_MEMORY);
+		const overflow = await lease.take(4, DEVICE_MEMORY);
+		const watched = problem.overflow === 'throw' && !DTYPES[problem.output.dtype].float;
+		const threads = Math.ceil(pieceSizes(piece).reduce((a, b) => a * b, 1) / GROUP);
+		return {
+			overflow: watched ? overflow : undefined,
+			encode: (encoder, input, output) => {
+				device.queue.writeBuffer(uniforms, 0, uniformWords as Uint32Array<ArrayBuffer>);
+				device.queue.writeBuffer(tables, 0, maps);
+				if (watched) device.queue.writeBuffer(overflow, 0, new Uint32Array([NOWHERE]));
+				const resources = {
+					params: { buffer: uniforms, size: roundUp(uniformWords.byteLength, 16) },
+					image: input,
+					maps: { buffer: tables, size: maps.byteLength },
+					kernel: { buffer: kernel, size: this.#kernel.words.byteLength },
+					result: output,
+					overflow_at: { buffer: overflow, size: 4 },
+				};
+				const pass = encoder.beginComputePass({ label: this.#label });
+				pass.setPipeline(pipeline);
+				pass.setBindGroup(0, device.createBindGroup({ layout, entries: bindGroupEntries('direct', resources) }));
+				pass.dispatchWorkgroups(...workgroups(threads, device.limits.maxComputeWorkgroupsPerDimension));
+				pass.end();
+			},
+		};
+	}
+
+	#pipeline(session: DeviceSession, piece: Piece): Promise<Pipeline> {
+		const outputs = pieceSizes(piece).reduce((a, b) => a * b, 1);
+		return session.pipelines.get(directVariant(this.#problem, outputs >= this.#blocked));
+	}
+
+	dispose(): void {
+		this.#kernel.dispose();
+	}
+}

@@ -1,0 +1,151 @@
+/** tiled.wgsl and separable.wgsl as programs; results whose rows are no whole quads are packed by compact.wgsl afterwards. */
+import { DTYPES } from '../../core/dtype.ts';
+import type { Problem } from '../../core/problem.ts';
+import { type Lease, roundUp, USAGE } from './buffers.ts';
+import type { DeviceSession } from './device.ts';
+import { arrangementOf, WORKGROUP, workgroups } from './direct.ts';
+import { DEVICE_MEMORY, NOWHERE, type PieceInput, type PieceStep, type Program, SharedWords } from './program.ts';
+import type { Arrangement } from './region.ts';
+import { bindGroupEntries, type Specialisation, uniformWords } from './shaders.ts';
+import { epilogueWords, type Job, jobsOf, lanesOf, QUAD, type TapForm, tiledMaps } from './tiled.ts';
+import { type Piece, pieceSizes } from './tiler.ts';
+
+const COMPACT: Specialisation = { shader: 'compact', overrides: { WORKGROUP }, constants: {} };
+
+/** Least bytes of an array<vec4u>. */
+const WIDE_ELEMENT = 16;
+
+export class TiledProgram implements Program {
+	readonly #problem: Problem;
+	readonly #label: string;
+	readonly #form: TapForm;
+	readonly #epilogues: SharedWords;
+
+	constructor(problem: Problem, label: string, form: TapForm) {
+		this.#problem = problem;
+		this.#label = label;
+		this.#form = form;
+		this.#epilogues = new SharedWords(epilogueWords(problem));
+	}
+
+	/** As the result lies: rows of memory are rows of all channels, or of one. */
+	arrangement(): Arrangement {
+		return arrangementOf(this.#problem.output.layout);
+	}
+
+	async warm(session: DeviceSession, piece: Piece, input: PieceInput): Promise<void> {
+		const jobs = this.#jobs(session, piece, input);
+		const pipelines = jobs.map(({ specialisation }) => session.pipelines.get(specialisation));
+		await session.errors.all([this.#epilogues.on(session), ...pipelines, ...(this.#padded(piece) ? [session.pipelines.get(COMPACT)] : [])]);
+	}
+
+	async step(session: DeviceSession, lease: Lease, piece: Piece, input: PieceInput): Promise<PieceStep> {
+		const problem = this.#problem;
+		const { device } = session;
+		const jobs = this.#jobs(session, piece, input);
+		const pipelines = await session.errors.all(jobs.map(({ specialisation }) => session.pipelines.get(specialisation)));
+		const epilogues = await this.#epilogues.on(session);
+		const { words, at } = slots(jobs, device.limits.minUniformBufferOffsetAlignment);
+		const uniforms = await lease.take(words.byteLength, USAGE.UNIFORM | USAGE.COPY_DST);
+		const maps = tiledMaps(input, lanesOf(problem));
+		const tables = await lease.take(Math.max(WIDE_ELEMENT, maps.byteLength), DEVICE_MEMORY);
+		const overflow = await lease.take(4, DEVICE_MEMORY);
+		const unused = await lease.take(WIDE_ELEMENT, DEVICE_MEMORY);
+		const compact = this.#padded(piece) ? await this.#compact(session, lease, piece) : undefined;
+		const watched = problem.overflow === 'throw' && !DTYPES[problem.output.dtype].float;
+		const wide = { in: DTYPES[problem.image.dtype].bytes === 4, out: DTYPES[problem.output.dtype].bytes === 4 };
+		return {
+			overflow: watched ? overflow : undefined,
+			encode: (encoder, input, output) => {
+				device.queue.writeBuffer(uniforms, 0, words);
+				device.queue.writeBuffer(tables, 0, maps);
+				if (watched) device.queue.writeBuffer(overflow, 0, new Uint32Array([NOWHERE]));
+				const target = compact?.source ?? output;
+				const nothing = { buffer: unused, size: WIDE_ELEMENT };
+				const pass = encoder.beginComputePass({ label: this.#label });
+				for (const [k, job] of jobs.entries()) {
+					const { pipeline, layout } = pipelines[k] as (typeof pipelines)[number];
+					const [params, taps] = at[k] as (typeof at)[number];
+					const resources = {
+						params: { buffer: uniforms, ...params },
+						taps: { buffer: uniforms, ...taps },
+						image: input,
+						// elements of other sizes never look there, nor do images too small for a quad
+						wide_image: wide.in && input.size >= WIDE_ELEMENT ? input : { buffer: tables, size: WIDE_ELEMENT },
+						maps: { buffer: tables, size: Math.max(WIDE_ELEMENT, maps.byteLength) },
+						epilogues: { buffer: epilogues, size: this.#epilogues.words.byteLength },
+						result: wide.out ? nothing : target,
+						wide_result: wide.out ? target : nothing,
+						overflow_at: { buffer: overflow, size: 4 },
+					};
+					pass.setPipeline(pipeline);
+					pass.setBindGroup(0, device.createBindGroup({ layout, entries: bindGroupEntries(job.shader, resources) }));
+					pass.dispatchWorkgroups(...job.groups);
+				}
+				pass.end();
+				compact?.encode(encoder, output);
+			},
+		};
+	}
+
+	#jobs(session: DeviceSession, piece: Piece, input: PieceInput): Job[] {
+		return jobsOf(this.#problem, piece, input, this.#form, session.device.limits.maxComputeWorkgroupsPerDimension);
+	}
+
+	/** True where rows of the result are no whole quads. */
+	#padded(piece: Piece): boolean {
+		return (piece.col.count * lanesOf(this.#problem)) % QUAD !== 0;
+	}
+
+	/** Memory for a result with room between its rows, and the pass that packs it. */
+	async #compact(session: DeviceSession, lease: Lease, piece: Piece) {
+		const { bytes } = DTYPES[this.#problem.output.dtype];
+		const lanes = lanesOf(this.#problem);
+		const width = piece.col.count * lanes;
+		const rows = pieceSizes(piece).reduce((a, b) => a * b, 1) / width;
+		const params = { row_bytes: width * bytes, pitch_bytes: roundUp(width, QUAD) * bytes, rows };
+		const { device } = session;
+		const { pipeline, layout } = await session.pipelines.get(COMPACT);
+		const size = params.pitch_bytes * rows;
+		const source = { buffer: await lease.take(size, DEVICE_MEMORY), size };
+		const uniforms = await lease.take(WIDE_ELEMENT, USAGE.UNIFORM | USAGE.COPY_DST);
+		return {
+			source,
+			encode: (encoder: GPUCommandEncoder, output: GPUBufferBinding) => {
+				device.queue.writeBuffer(uniforms, 0, uniformWords('compact', params) as Uint32Array<ArrayBuffer>);
+				const resources = { params: { buffer: uniforms, size: WIDE_ELEMENT }, padded: source, packed: output };
+				const pass = encoder.beginComputePass({ label: 'compact' });
+				pass.setPipeline(pipeline);
+				pass.setBindGroup(0, device.createBindGroup({ layout, entries: bindGroupEntries('compact', resources) }));
+				const words = Math.ceil((params.row_bytes * rows) / 4);
+				pass.dispatchWorkgroups(...workgroups(words, device.limits.maxComputeWorkgroupsPerDimension));
+				pass.end();
+			},
+		};
+	}
+
+	dispose(): void {
+		this.#epilogues.dispose();
+	}
+}
+
+/** All jobs' uniforms in one buffer: parameters, then taps, each where a binding may begin. */
+function slots(jobs: readonly Job[], alignment: number) {
+	let end = 0;
+	const place = (bytes: number) => {
+		const offset = end;
+		end = roundUp(end + bytes, alignment);
+		return { offset, size: roundUp(bytes, 16) };
+	};
+	const at = jobs.map(
+		({ params, specialisation }) =>
+			[place(params.byteLength), place(16 * (specialisation.constants as { TAP_QUADS: number }).TAP_QUADS)] as const,
+	);
+	const words = new Uint32Array(end / 4);
+	for (const [k, { params, taps }] of jobs.entries()) {
+		const [first, second] = at[k] as (typeof at)[number];
+		words.set(params, first.offset / 4);
+		words.set(taps, second.offset / 4);
+	}
+	return { words, at };
+}
