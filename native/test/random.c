@@ -96,6 +96,16 @@ static int64_t make_view(const int64_t sizes[4], int64_t strides[4], int64_t *of
 	return *offset + high + 1;
 }
 
+/* Channels side by side. */
+static int64_t make_interleaved(const int64_t sizes[4], int64_t strides[4], int64_t *offset) {
+	strides[1] = 1;
+	strides[3] = sizes[1];
+	strides[2] = sizes[1] * sizes[3] + (chance(50) ? 0 : below(5));
+	strides[0] = sizes[2] * strides[2];
+	*offset = chance(50) ? 0 : below(5);
+	return *offset + sizes[0] * strides[0] + 1;
+}
+
 typedef struct wait {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -280,8 +290,15 @@ static void one(uint64_t seed) {
 
 	conv_buffers b;
 	const int64_t out_sizes[4] = {p.sizes[0], channels, p.out_h, p.out_w};
-	const int64_t in_count = make_view(p.sizes, b.image_strides, &b.image_offset, 1);
-	const int64_t out_count = make_view(out_sizes, b.out_strides, &b.out_offset, 0);
+	const int interleaved = p.sizes[1] > 1 && chance(50);
+	const int64_t in_count = interleaved ? make_interleaved(p.sizes, b.image_strides, &b.image_offset)
+	                                     : make_view(p.sizes, b.image_strides, &b.image_offset, 1);
+	const int64_t out_count = interleaved ? make_interleaved(out_sizes, b.out_strides, &b.out_offset)
+	                                      : make_view(out_sizes, b.out_strides, &b.out_offset, 0);
+	if (interleaved) {
+		const int64_t as_they_lie[4] = {p.out_h * p.out_w * channels, 1, p.out_w * channels, channels};
+		memcpy(p.index_strides, as_they_lie, sizeof as_they_lie);
+	}
 	const int in_size = conv_dtype_bytes(p.image_dtype), out_size = conv_dtype_bytes(p.out_dtype);
 	const int skew = chance(50) ? 0 : (int)below(16); /* in elements: results that are not aligned to vectors */
 	char *image = malloc((size_t)(in_count * in_size));
