@@ -1,5 +1,6 @@
 /*
- * Random problems through every ISA of this machine, on the calling thread and on the pool, against the scalar body, bit for bit.
+ * Random problems through every ISA of this machine, on the calling thread and on the pool, against the scalar body, bit for bit;
+ * and checksums of the results, right and spoiled.
  * Buffers are exactly as long as they must be (AddressSanitizer sees any step outside) and the gaps of strided results hold
  * canaries.
  *
@@ -112,10 +113,13 @@ typedef struct wait {
 	int finished;
 	conv_status status;
 	int64_t overflow_at;
+	int64_t suspects;
 } wait;
 
 static void finished(conv_run *run, void *context, conv_status status, int64_t overflow_at) {
 	wait *w = context;
+	const conv_findings *findings = conv_run_findings(run);
+	w->suspects = findings ? findings->count : -1;
 	conv_run_free(run);
 	pthread_mutex_lock(&w->lock);
 	w->finished = 1;
@@ -125,18 +129,20 @@ static void finished(conv_run *run, void *context, conv_status status, int64_t o
 	pthread_mutex_unlock(&w->lock);
 }
 
-static conv_status on_pool(conv_exec *e, const conv_buffers *b, int threads, int64_t *overflow_at) {
+/* A run, or with `what` a checksum; *found: the smallest index that does not fit, or the number of suspects. */
+static conv_status on_pool(conv_exec *e, const conv_buffers *b, int threads, const conv_checksum *what, int64_t *found) {
 	wait w = {.finished = 0};
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_cond_init(&w.changed, NULL);
 	conv_run *run;
 	const char *why;
-	const conv_status status = conv_start(e, b, threads, finished, &w, &run, &why);
+	const conv_status status = what ? conv_start_checksum(e, b, what, threads, finished, &w, &run, &why)
+	                                : conv_start(e, b, threads, finished, &w, &run, &why);
 	if (status != CONV_OK) return status;
 	pthread_mutex_lock(&w.lock);
 	while (!w.finished) pthread_cond_wait(&w.changed, &w.lock);
 	pthread_mutex_unlock(&w.lock);
-	*overflow_at = w.overflow_at;
+	*found = what ? w.suspects : w.overflow_at;
 	return w.status;
 }
 
@@ -187,6 +193,39 @@ static uint64_t random_tap(const conv_problem *p, int64_t size) {
 	else if (size == 0) tap = next();
 	else tap = (uint64_t)between(p->tap_kind == CONV_TAPS_U64 ? 0 : -size, size);
 	return tap;
+}
+
+/* The checksum of a right result, and where it is exact of a wrong one. */
+static void check(uint64_t seed, const char *isa, conv_exec *e, const conv_problem *p, const conv_buffers *b, int threads) {
+	const int64_t channels = p->sizes[1] * p->kernels;
+	const int integers = p->sum == CONV_SUM_INTEGER && !conv_is_float(p->out_dtype);
+	int plain = 1;
+	for (int64_t k = 0; k < channels; k++) plain &= p->scale[k] == 1 && p->bias[k] == 0;
+	const int exact = integers && plain && p->overflow != CONV_SATURATE;
+	const int64_t length = between(exact ? 40 : 1, 60);
+	double *weights = malloc((size_t)length * 8), *bounds = malloc((size_t)channels * 8 + 1);
+	for (int64_t k = 0; k < length; k++) weights[k] = exact ? (double)below(2) : (double)between(-4, 4) / 4;
+	for (int64_t k = 0; k < channels; k++) bounds[k] = exact ? 0 : 0x1p1000;
+	const conv_checksum what = {.length = length,
+	                            .samples = exact ? 40 : between(1, length < 64 ? length : 64),
+	                            .strip = between(1, 500),
+	                            .modular = exact,
+	                            .largest = below(2),
+	                            .weights = weights,
+	                            .slope = bounds,
+	                            .offset = bounds};
+	int64_t suspects = -1;
+	if (on_pool(e, b, threads, &what, &suspects) != CONV_OK) fail(seed, p, isa, "checksum status", -1);
+	if (exact && suspects != 0) fail(seed, p, isa, "a checksum suspects a right result", suspects);
+	if (exact && p->sizes[0] * channels > 0) {
+		const int64_t s[4] = {below(p->sizes[0]), below(channels), below(p->out_h), below(p->out_w)};
+		int64_t at = b->out_offset;
+		for (int k = 0; k < 4; k++) at += s[k] * b->out_strides[k];
+		char *pixel = (char *)b->out + at * conv_dtype_bytes(p->out_dtype);
+		*pixel ^= (char)(1 << below(8));
+		if (on_pool(e, b, threads, &what, &suspects) != CONV_OK || suspects < 1) fail(seed, p, isa, "a checksum misses a wrong pixel", at);
+	}
+	free(weights), free(bounds);
 }
 
 static void one(uint64_t seed) {
@@ -326,7 +365,7 @@ static void one(uint64_t seed) {
 			memset(actual, 0xa5, (size_t)((out_count + skew) * out_size));
 			b.out = actual + skew * out_size;
 			const conv_status status =
-				threads[t] == 0 ? conv_run_here(e, &b, &overflow_at, &why) : on_pool(e, &b, threads[t], &overflow_at);
+				threads[t] == 0 ? conv_run_here(e, &b, &overflow_at, &why) : on_pool(e, &b, threads[t], NULL, &overflow_at);
 			if (status != CONV_OK) fail(seed, &p, isas[k], "status", status);
 			if (overflow_at != want_overflow[0]) fail(seed, &p, isas[k], "first overflow", overflow_at);
 			if (k == 0 && t == 0) add_to_digest(&overflow_at, sizeof overflow_at);
@@ -339,6 +378,11 @@ static void one(uint64_t seed) {
 					fail(seed, &p, isas[k], "result", i - skew);
 				}
 			}
+		}
+		if (chance(30)) {
+			int64_t overflow_at = -2;
+			if (on_pool(e, &b, 3, NULL, &overflow_at) != CONV_OK) fail(seed, &p, isas[k], "status", -1);
+			if (overflow_at < 0) check(seed, isas[k], e, &p, &b, (int)between(1, 4));
 		}
 		conv_release(e);
 	}
