@@ -209,8 +209,9 @@ export function programOf(problem: Problem, plan: Plan, limits: TileLimits): Pro
 		const products = plan.steps.map((step) => (step.kind === 'separable' ? step.products : []));
 		const strip = stripOf(problem, Math.max(...products.map(({ length }) => length)), limits);
 		if (strip === undefined) throw new Error(`no strip for ${plan.name}`); // candidates() asked before
-		return new TiledProgram(problem, plan.name, { strip, products });
+		return new TiledProgram(problem, plan.name, { strip, products, tuning: limits.tuning });
 	}
-	if (plan.block.height === THREAD_ROWS) return new TiledProgram(problem, plan.name, { compiledFrom: limits.blocked });
+	if (plan.block.height === THREAD_ROWS)
+		return new TiledProgram(problem, plan.name, { compiledFrom: limits.blocked, tuning: limits.tuning });
 	return new DirectProgram(problem, plan.name, limits.blocked);
 }
