@@ -11,7 +11,7 @@ import { PIECES_IN_FLIGHT } from './device.ts';
 import { accumulatorOf, GROUP, kernelWords, MAX_LIMBS, sumLimbs } from './direct.ts';
 import { DirectProgram } from './direct-program.ts';
 import type { Program } from './program.ts';
-import { directTiledObstacle, lanesOf, separableObstacle, stripOf, THREAD_ROWS } from './tiled.ts';
+import { directTiledObstacle, lanesOf, separableObstacle, stripOf, THREAD_ROWS, tiledWork } from './tiled.ts';
 import { TiledProgram } from './tiled-program.ts';
 import { chooseSizes, pieceNeeds, type TileLimits, workOf } from './tiler.ts';
 
@@ -129,7 +129,7 @@ function direct(problem: Problem, facts: Facts): Answer {
 		shader: untiled === undefined ? 'tiled' : 'direct',
 		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
 		model: directModel(problem, RELAXED),
-		products: average(problem.windows.map(({ taps }) => taps.length)),
+		products: untiled === undefined ? tiledWork(problem, facts.limits.tuning) : average(problem.windows.map(({ taps }) => taps.length)),
 	});
 	const why =
 		untiled === undefined

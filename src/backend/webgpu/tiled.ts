@@ -20,6 +20,9 @@ export const THREAD_ROWS = 4;
 /** Quads of taps that a uniform binding of the default 64 KiB holds. */
 const MOST_TAP_QUADS = 4096;
 
+/** Channels side by side: a row of taps has zeros between them, which are multiplied where the width is not compiled in. */
+const MOST_LANES = 4;
+
 /** What 65,535 workgroups, which every device has along an axis, cover of the narrowest and of the lowest tiles. */
 const MOST_ELEMENTS = 65535 * 16;
 const MOST_ROWS = 65535 * THREAD_ROWS;
@@ -53,6 +56,8 @@ export function tiledObstacle(problem: Problem): string | undefined {
 	if (arrangementOf(problem.output.layout) === 'interleaved' && problem.windows.length > 1) {
 		return 'a bank into channels side by side does not lie as its image does';
 	}
+	if (lanesOf(problem) > MOST_LANES)
+		return `rows of more than ${MOST_LANES} channels side by side are mostly holes between a kernel's taps`;
 	const [, , rows, width] = problem.output.sizes;
 	if (width * lanesOf(problem) > MOST_ELEMENTS || rows > MOST_ROWS) {
 		return `a dispatch of tiles has at most ${MOST_ELEMENTS} elements in a row and ${MOST_ROWS} rows`;
@@ -68,6 +73,15 @@ const quadsOf = (elements: number): number => Math.ceil(elements / QUAD);
 
 /** The widest row of taps, whatever zeros stand in front. */
 const widestQuads = (problem: Problem): number => Math.max(...problem.windows.map((window) => quadsOf(spanOf(problem, window) + QUAD - 1)));
+
+/** Multiply-adds of an output of tiled.wgsl, on the average of the bank. */
+export function tiledWork(problem: Problem, { compiledWidth }: Tuning): number {
+	const work = problem.windows.map((window) => {
+		const holes = spanOf(problem, window) + QUAD - 1 > compiledWidth;
+		return window.taps.length * (holes ? lanesOf(problem) : 1);
+	});
+	return work.reduce((a, b) => a + b, 0) / work.length;
+}
 
 /** Why tiled.wgsl does not take a problem. */
 export function directTiledObstacle(problem: Problem): string | undefined {
