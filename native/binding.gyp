@@ -2,7 +2,7 @@
 	# One static library per instruction set; everything else is compiled without instruction set flags, so that nothing outside
 	# the dispatched bodies can hold an instruction that the machine lacks. Not in the package root: npm would run it at install.
 	"variables": {
-		"conv_cflags": ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-lto", "-Wall", "-Wextra", "-Wno-type-limits"],
+		"conv_cflags": ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fno-lto", "-Wall", "-Wextra", "-Wno-type-limits", "-Werror=implicit-function-declaration"],
 	},
 	"target_defaults": {
 		"cflags": ["<@(conv_cflags)"],
@@ -24,18 +24,23 @@
 			"sources": [
 				"addon.c",
 				"addon_run.c",
+				"box.c",
 				"check.c",
 				"checksum.c",
 				"dispatch.c",
 				"fft_plan.c",
 				"fft_prepare.c",
 				"fft_tile.c",
+				"interleaved.c",
+				"lines.c",
 				"pool.c",
 				"prepare.c",
 				"probe.c",
 				"reference.c",
 				"rows.c",
 				"run.c",
+				"separable.c",
+				"strip.c",
 				"tile.c",
 			],
 			"defines": ["NAPI_VERSION=8"],

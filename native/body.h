@@ -19,6 +19,9 @@
 #define T float
 #define MULADD MULADD_f32
 #include "direct.h"
+#include "strip.h"
+#include "separable.h"
+#include "box.h"
 #undef ACC
 #undef T
 #undef MULADD
@@ -27,6 +30,9 @@
 #define T double
 #define MULADD MULADD_f64
 #include "direct.h"
+#include "strip.h"
+#include "separable.h"
+#include "box.h"
 #undef ACC
 #undef T
 #undef MULADD
@@ -35,6 +41,9 @@
 #define T uint16_t /* modulo 2^16: unsigned, since signed overflow is undefined */
 #define MULADD MULADD_i16
 #include "direct.h"
+#include "strip.h"
+#include "separable.h"
+#include "box.h"
 #undef ACC
 #undef T
 #undef MULADD
@@ -43,6 +52,9 @@
 #define T uint64_t
 #define MULADD MULADD_i64
 #include "direct.h"
+#include "strip.h"
+#include "separable.h"
+#include "box.h"
 #undef ACC
 #undef T
 #undef MULADD
@@ -91,17 +103,24 @@
 #define GROUP_JOIN(isa, acc) GROUP_JOIN_(isa, acc)
 #define GROUP_OF(acc) GROUP_JOIN(ISA, acc)
 
+#define BOX(acc) {NAME(box_scale_##acc), NAME(box_double_##acc), NAME(box_down_##acc), NAME(box_up_##acc)}
+
 extern const conv_isa NAME(conv_isa);
 const conv_isa NAME(conv_isa) = {
 	.name = STRING(ISA),
 	.vector_bytes = VECTOR_BYTES,
 	.direct = {NAME(direct_f32), NAME(direct_f64), NAME(direct_i16), NAME(direct_i64)},
+	.strip = {NAME(strip_f32), NAME(strip_f64), NAME(strip_i16), NAME(strip_i64)},
 	.group = {GROUP_OF(f32), GROUP_OF(f64), GROUP_OF(i16), GROUP_OF(i64)},
 	.fft = {&NAME(fft_f32), &NAME(fft_f64)},
+	.row_sums = {NAME(row_sums_f32), NAME(row_sums_f64), NAME(row_sums_i16), NAME(row_sums_i64)},
+	.column_sums = {NAME(column_sums_f32), NAME(column_sums_f64), NAME(column_sums_i16), NAME(column_sums_i64)},
+	.box = {BOX(f32), BOX(f64), BOX(i16), BOX(i64)},
 	.load = NAME(loads),
 	.pick_store = NAME(pick_store),
 	.has_non_finite = NAME(has_non_finite),
 	.copy = NAME(copy),
+	.copy_rows = NAME(copy_rows),
 	.multiply_add = NAME(multiply_add),
 	.checks = &NAME(checks),
 };

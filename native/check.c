@@ -71,6 +71,12 @@ static conv_status check_fft(const conv_problem *p, const char **why) {
 	return CONV_OK;
 }
 
+static conv_status check_equal(const conv_problem *p, const conv_window *w, const char **why) {
+	for (int64_t k = 1; k < w->rows * w->cols; k++)
+		REQUIRE(p->taps[w->taps + k] == p->taps[w->taps], "running sums need a window of equal taps");
+	return CONV_OK;
+}
+
 /* What only one algorithm needs. */
 static conv_status check_algorithm(const conv_problem *p, const char **why) {
 	REQUIRE(within(p->algorithm, 0, CONV_ALGORITHMS - 1), "unknown algorithm");
@@ -78,9 +84,11 @@ static conv_status check_algorithm(const conv_problem *p, const char **why) {
 	if (p->algorithm == CONV_DIRECT) return CONV_OK;
 	REQUIRE(p->accumulator < CONV_VECTOR_ACCUMULATORS, "sums wider than 64 bits are formed directly");
 	if (p->algorithm == CONV_FFT) return check_fft(p, why);
-	if (p->algorithm != CONV_SEPARABLE) return CONV_OK;
-	REQUIRE(p->splits && (p->factor_count == 0 || p->factors), "the splits are missing");
 	conv_status status = CONV_OK;
+	if (p->algorithm == CONV_BOX)
+		for (int64_t m = 0; m < p->kernels && status == CONV_OK; m++) status = check_equal(p, &p->windows[m], why);
+	if (p->algorithm != CONV_SEPARABLE) return status;
+	REQUIRE(p->splits && (p->factor_count == 0 || p->factors), "the splits are missing");
 	for (int64_t m = 0; m < p->kernels && status == CONV_OK; m++) status = check_split(p, m, why);
 	return status;
 }

@@ -30,6 +30,7 @@ struct conv_check {
 	const conv_checks *isa;
 	conv_lanes lanes;
 	int bytes;         /* of a lane */
+	int64_t columns;   /* sums are as wide as a multiple of this */
 	uint64_t constant; /* outside, as a lane, in the first bytes */
 	double *real_taps; /* NULL where modular */
 	int64_t strips, blocks, items;
@@ -67,12 +68,26 @@ static int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 
 
 typedef void (*row_fn)(conv_check_worker *w, char *to, int64_t position);
 
+/* Where a row lies, from the strip's first column on; NULL for a row of constants. */
+typedef const char *(*place_fn)(const conv_check_worker *w, int64_t position);
+
+typedef struct source {
+	row_fn read;
+	place_fn place;
+	int64_t dtype, rows; /* rows 0 .. rows - 1 show themselves */
+	int direct;          /* columns may be read where they lie, padding included */
+	int measured;        /* the largest pixel is wanted */
+} source;
+
+static const char *out_row(const conv_check_worker *w, int64_t y) {
+	const conv_buffers *b = &w->check->buffers;
+	const int64_t at = b->out_offset + w->n * b->out_strides[0] + w->channel * b->out_strides[1] + y * b->out_strides[2] + w->x0 * b->out_strides[3];
+	return (const char *)b->out + at * conv_dtype_bytes(w->check->e->p.out_dtype);
+}
+
 static void read_out(conv_check_worker *w, char *to, int64_t y) {
 	const conv_check *k = w->check;
-	const conv_buffers *b = &k->buffers;
-	const int64_t dtype = k->e->p.out_dtype, s = b->out_strides[3];
-	const int64_t at = b->out_offset + w->n * b->out_strides[0] + w->channel * b->out_strides[1] + y * b->out_strides[2] + w->x0 * s;
-	k->isa->load[k->lanes][dtype](to, (const char *)b->out + at * conv_dtype_bytes(dtype), s, w->width);
+	k->isa->load[k->lanes][k->e->p.out_dtype](to, out_row(w, y), k->buffers.out_strides[3], w->width);
 }
 
 /* `count` positions from `from` on of one image row, extended. */
@@ -93,23 +108,56 @@ static void read_run(const conv_check *k, char *to, const char *row, int64_t fro
 	if (beyond > inside) load(to + inside * k->bytes, row + (from + inside) * s * element, s, beyond - inside);
 }
 
+static const char *image_row(const conv_check_worker *w, int64_t row) {
+	const conv_buffers *b = &w->check->buffers;
+	const int64_t at = b->image_offset + w->n * b->image_strides[0] + w->c * b->image_strides[1] + row * b->image_strides[2];
+	return (const char *)b->image + at * conv_dtype_bytes(w->check->e->p.image_dtype);
+}
+
+/* Position under tap column 0 of the first output. */
+static int64_t first_column(const conv_check_worker *w) {
+	const conv_problem *p = &w->check->e->p;
+	return p->windows[w->m].first_x + w->x0 * p->stride_x;
+}
+
+static const char *place_image(const conv_check_worker *w, int64_t position) {
+	const conv_problem *p = &w->check->e->p;
+	const int64_t row = conv_source(&p->y, p->sizes[2], position);
+	if (row < 0) return NULL;
+	return image_row(w, row) + first_column(w) * w->check->buffers.image_strides[3] * conv_dtype_bytes(p->image_dtype);
+}
+
 static void read_image(conv_check_worker *w, char *to, int64_t position) {
 	const conv_check *k = w->check;
 	const conv_problem *p = &k->e->p;
-	const conv_buffers *b = &k->buffers;
-	const int64_t source = conv_source(&p->y, p->sizes[2], position);
-	const int64_t first = p->windows[w->m].first_x + w->x0 * p->stride_x;
-	if (source < 0) {
+	const int64_t row = conv_source(&p->y, p->sizes[2], position), first = first_column(w);
+	if (row < 0)
 		for (int64_t x = 0; x < w->pieces * w->extended; x++) memcpy(to + x * k->bytes, &k->constant, (size_t)k->bytes);
-	} else {
-		const int64_t at = b->image_offset + w->n * b->image_strides[0] + w->c * b->image_strides[1] + source * b->image_strides[2];
-		const char *row = (const char *)b->image + at * conv_dtype_bytes(p->image_dtype);
-		for (int64_t i = 0; i < w->pieces; i++) read_run(k, to + i * w->extended * k->bytes, row, first + i * w->apart, w->extended);
-	}
-	if (k->what.largest == 0 && !k->what.modular) {
-		const double most = k->isa->magnitude((const double *)to, w->pieces * w->extended);
-		if (most > w->largest) w->largest = most;
-	}
+	else
+		for (int64_t i = 0; i < w->pieces; i++)
+			read_run(k, to + i * w->extended * k->bytes, image_row(w, row), first + i * w->apart, w->extended);
+}
+
+/* Whether lanes may be read as the elements that they come from; float32 has a loop of its own. */
+static int lies_as_lanes(const conv_check *k, int64_t dtype) {
+	if (k->lanes == CONV_LANES_F64) return dtype == CONV_F32 || dtype == CONV_F64;
+	return conv_dtype_bytes(dtype) == k->bytes;
+}
+
+static source image_source(const conv_check_worker *w) {
+	const conv_check *k = w->check;
+	const conv_problem *p = &k->e->p;
+	const int64_t first = first_column(w);
+	const int inside = w->pieces == 1 && first >= 0 && first + w->row_width <= p->sizes[3] && k->buffers.image_strides[3] == 1;
+	return (source){read_image, place_image, p->image_dtype, p->sizes[2], inside && lies_as_lanes(k, p->image_dtype),
+	                k->what.largest == 0 && !k->what.modular};
+}
+
+static source out_source(const conv_check_worker *w) {
+	const conv_check *k = w->check;
+	const conv_problem *p = &k->e->p;
+	const int inside = w->x0 + w->padded <= p->out_w && k->buffers.out_strides[3] == 1;
+	return (source){read_out, out_row, p->out_dtype, p->out_h, inside && lies_as_lanes(k, p->out_dtype), 0};
 }
 
 /* ── sums over rows ── */
@@ -121,10 +169,10 @@ static int by_row(const void *a, const void *b) {
 }
 
 /* Adds rows class + (from .. from + 7)*step to the walks begin .. end - 1, as far as these want them. */
-static void add_rows(conv_check_worker *w, const walk *walks, int64_t count, int64_t from, int64_t step, int64_t width, row_fn read) {
+static void add_rows(conv_check_worker *w, const walk *walks, int64_t count, int64_t from, int64_t step, int64_t width, const source *source) {
 	const conv_check *k = w->check;
 	const int64_t row_bytes = width * k->bytes;
-	const void *rows[CONV_CHECK_ROWS];
+	conv_check_rows rows = {.element = conv_dtype_bytes(source->dtype)};
 	int wanted = 0;
 	int64_t used = 0;
 	for (int64_t p = 0; p < count; p++) {
@@ -141,18 +189,36 @@ static void add_rows(conv_check_worker *w, const walk *walks, int64_t count, int
 		wanted |= (int)picks;
 		w->sum_list[used++] = s->sum;
 	}
+	if (!wanted) return;
+	int direct = source->direct;
 	for (int h = 0; h < CONV_CHECK_ROWS; h++) {
-		char *to = w->rows + h * row_bytes;
-		rows[h] = w->rows + CONV_CHECK_ROWS * row_bytes; /* zeros */
-		if (!(wanted >> h & 1)) continue;
-		read(w, to, walks->class + (from + h) * step);
-		rows[h] = to;
+		const int64_t position = walks->class + (from + h) * step, next = position + CONV_CHECK_ROWS * step;
+		rows.row[h] = w->rows + CONV_CHECK_ROWS * row_bytes; /* zeros */
+		rows.ahead[h] = source->direct && next >= 0 && next < source->rows ? source->place(w, next) : NULL;
+		if (!(wanted >> h & 1) || !direct) continue;
+		const char *row = source->place(w, position);
+		if (row) rows.row[h] = row;
+		else direct = 0;
 	}
-	if (wanted) k->isa->project[k->lanes](w->sum_list, k->lanes == CONV_LANES_F64 ? (void *)w->weights : w->picks, used, rows, width);
+	for (int h = 0; h < CONV_CHECK_ROWS && !direct; h++) {
+		if (!(wanted >> h & 1)) continue;
+		rows.row[h] = w->rows + h * row_bytes;
+		source->read(w, w->rows + h * row_bytes, walks->class + (from + h) * step);
+	}
+	if (k->lanes == CONV_LANES_F64 && direct && source->dtype == CONV_F32) {
+		const double most = k->isa->project_f32(w->sum_list, w->weights, used, &rows, width);
+		if (source->measured && most > w->largest) w->largest = most;
+		return;
+	}
+	for (int h = 0; h < CONV_CHECK_ROWS && source->measured; h++) {
+		const double most = k->isa->magnitude(rows.row[h], width);
+		if (most > w->largest) w->largest = most;
+	}
+	k->isa->project[k->lanes](w->sum_list, k->lanes == CONV_LANES_F64 ? (void *)w->weights : w->picks, used, &rows, width);
 }
 
 /* Every span's sum, one behind the other from `sums` on, `width` lanes each. */
-static void project(conv_check_worker *w, const span *spans, int64_t count, int64_t step, char *sums, int64_t width, row_fn read) {
+static void project(conv_check_worker *w, const span *spans, int64_t count, int64_t step, char *sums, int64_t width, source source) {
 	const conv_check *k = w->check;
 	memset(sums, 0, (size_t)(count * width * k->bytes));
 	memset(w->rows, 0, (size_t)((CONV_CHECK_ROWS + 1) * width * k->bytes));
@@ -170,7 +236,7 @@ static void project(conv_check_worker *w, const span *spans, int64_t count, int6
 			row = first->first; /* nothing is open: go on where the next sum begins */
 		}
 		while (end < count && w->walks[end].class == first->class && w->walks[end].first < row + CONV_CHECK_ROWS) end++;
-		add_rows(w, first, end - begin, row, step, width, read);
+		add_rows(w, first, end - begin, row, step, width, &source);
 		row += CONV_CHECK_ROWS;
 		while (begin < end && w->walks[begin].end <= row) begin++;
 	}
@@ -283,7 +349,7 @@ static void lay_out_row(conv_check_worker *w, const conv_window *window) {
 	w->apart = together ? 0 : p->dilation_x;
 	w->extended = together ? run + between : run;
 	for (int64_t i = 0; i < window->cols; i++) w->offsets[i] = together ? i * p->dilation_x : i * w->extended;
-	w->row_width = round_up(w->pieces * w->extended, CONV_CHECK_COLUMNS);
+	w->row_width = round_up(w->pieces * w->extended, w->check->columns);
 }
 
 /* Samples begin .. end - 1 of the block. */
@@ -307,8 +373,8 @@ static int check_samples(conv_check_worker *w, int64_t begin, int64_t end) {
 	char *sums = at_least(&w->sums, &w->sums_bytes, image_bytes + out_bytes + w->padded * k->bytes);
 	if (sums == NULL) return 0;
 	char *actual = sums + image_bytes, *expected = actual + out_bytes;
-	project(w, w->needed, needed, p->stride_y, sums, w->row_width, read_image);
-	project(w, w->spans, count, 1, actual, w->padded, read_out);
+	project(w, w->needed, needed, p->stride_y, sums, w->row_width, image_source(w));
+	project(w, w->spans, count, 1, actual, w->padded, out_source(w));
 	const void *taps = k->real_taps ? (const void *)(k->real_taps + window->taps) : p->taps + window->taps;
 	for (int64_t s = 0; s < count; s++) {
 		for (int64_t j = 0; j < window->rows; j++)
@@ -332,7 +398,7 @@ int conv_check_item(conv_check_worker *w, int64_t item) {
 	w->n = item / p->sizes[1];
 	w->channel = w->c * p->kernels + w->m;
 	w->width = at_most(k->what.strip, p->out_w - w->x0);
-	w->padded = round_up(w->width, CONV_CHECK_COLUMNS);
+	w->padded = round_up(w->width, k->columns);
 	w->largest = k->what.largest;
 	const conv_window *window = &p->windows[w->m];
 	if (!make_room(w, k->what.samples, window->rows, window->cols)) return 0;
@@ -413,6 +479,7 @@ conv_check *conv_check_make(const conv_exec *e, const conv_buffers *b, const con
 	           : k->bytes == 2 ? CONV_LANES_U16
 	           : k->bytes == 4 ? CONV_LANES_U32
 	                           : CONV_LANES_U64;
+	k->columns = CONV_CHECK_BYTES / k->bytes;
 	set_constant(k);
 	k->strips = (p->out_w + what->strip - 1) / what->strip;
 	k->blocks = p->out_h == 0 ? 0 : (p->out_h + what->samples - 2) / what->length + 1;

@@ -45,10 +45,10 @@ typedef enum conv_accumulator {
 	CONV_ACCUMULATORS
 } conv_accumulator;
 
-/* How sums are formed. The exact order of every kind is stated with its tile. */
+/* How sums are formed. The exact order of float sums of every kind is stated with its tile; exact sums have none. */
 typedef enum conv_algorithm {
 	CONV_DIRECT,
-	CONV_SEPARABLE, /* from the splits: rows first, then columns */
+	CONV_SEPARABLE, /* from the splits, rows first, then columns; for exact sums these must multiply out to the taps */
 	CONV_BOX,       /* all taps of a window are equal: running sums */
 	CONV_FFT,       /* overlap-save on tiles of fft_h x fft_w */
 	CONV_ALGORITHMS

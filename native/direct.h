@@ -32,7 +32,10 @@ static inline __attribute__((always_inline)) void FN(block)(const conv_direct *c
 		VEC p[4];
 		const T *q = offsets ? row + offsets[0] : row;
 #pragma GCC unroll 8
-		for (int v = 0; v < vectors; v++) p[v] = *(const FN(loose) *)(q + v * L);
+		for (int v = 0; v < vectors; v++) {
+			p[v] = *(const FN(loose) *)(q + v * L);
+			KEEP(p[v]);
+		}
 #pragma GCC unroll 8
 		for (int o = 0; o < outputs; o++)
 #pragma GCC unroll 8
@@ -43,7 +46,10 @@ static inline __attribute__((always_inline)) void FN(block)(const conv_direct *c
 		const T *q = offsets ? row + offsets[i] : row + i;
 		taps += call->tap_step;
 #pragma GCC unroll 8
-		for (int v = 0; v < vectors; v++) p[v] = *(const FN(loose) *)(q + v * L);
+		for (int v = 0; v < vectors; v++) {
+			p[v] = *(const FN(loose) *)(q + v * L);
+			KEEP(p[v]);
+		}
 #pragma GCC unroll 8
 		for (int o = 0; o < outputs; o++) {
 			const VEC w = taps[o] - (VEC){}; /* not + : a tap of -0 keeps its sign */

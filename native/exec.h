@@ -18,6 +18,8 @@ typedef struct conv_class {
 	const void *taps;    /* column-major in the accumulator's type: tap (rows[k], i) at taps[i*count + k] */
 } conv_class;
 
+typedef struct conv_tile conv_tile;
+
 typedef struct conv_kernel_plan {
 	conv_class *classes;    /* stride_y of them */
 	const int64_t *offsets; /* of each tap column in a packed row; NULL: 0, 1, 2 ... */
@@ -26,14 +28,26 @@ typedef struct conv_kernel_plan {
 	int64_t phase_length; /* elements of a packed row per phase */
 	int64_t reach;        /* elements beyond the outputs that a phase needs */
 	int64_t ring;         /* output rows open at once */
+	int64_t rank;           /* products of CONV_SEPARABLE */
+	const void *factors;    /* theirs in the accumulator's type, product by product: the column, then the row */
+	uint64_t tap;           /* of CONV_BOX, in the accumulator's type, in the first bytes */
+	int strips;           /* computed by the strip kernel; else by the ring of open rows */
 } conv_kernel_plan;
 
 struct conv_fft_exec;
+
+/* How an algorithm computes a tile; `arena` has arena_bytes (-1: more than any memory), once prepared. */
+typedef struct conv_method {
+	int64_t (*arena_bytes)(const conv_exec *e);
+	void (*prepare_arena)(const conv_exec *e, void *arena);
+	void (*tile)(const conv_exec *e, const conv_tile *tile, void *arena);
+} conv_method;
 
 struct conv_exec {
 	atomic_int holders;
 	conv_problem p; /* arrays are owned */
 	const conv_isa *isa; /* NULL: the scalar body */
+	const conv_method *method; /* likewise */
 	int fused;
 	conv_accumulator accumulator;
 	int bytes; /* of a sum */
@@ -48,18 +62,19 @@ struct conv_exec {
 	int constant_seen;  /* some position shows the constant */
 	void *_Atomic spare; /* an arena kept for the next run on the calling thread */
 	conv_exec *_Atomic stuffed; /* the same problem with zero taps in the holes; made when first needed */
+	conv_exec *_Atomic wide;    /* the same problem on interleaved channels as one wide row; made when first needed */
 	void *blocks;               /* everything else that was allocated */
 	struct conv_fft_exec *fft;  /* for CONV_FFT on vectors */
 };
 
 /* What one tile of one run needs to know. */
-typedef struct conv_tile {
+struct conv_tile {
 	const conv_buffers *buffers;
 	int64_t n, c, m;
 	int64_t y0, y1, x0, x1; /* outputs */
 	atomic_int *cancelled;
 	atomic_llong *overflow_at;
-} conv_tile;
+};
 
 /* What position p of an axis of n pixels shows: an index, or -1. */
 static inline int64_t conv_source(const conv_axis *axis, int64_t n, int64_t p) {
@@ -95,16 +110,22 @@ static inline const char *conv_image_plane(const conv_exec *e, const conv_tile *
 /* The scalar body: the specification, for every problem. */
 void conv_reference_tile(const conv_exec *e, const conv_tile *tile);
 
-/* The vector body. `arena` has e->arena_bytes, prepared by conv_prepare_arena. */
-void conv_vector_tile(const conv_exec *e, const conv_tile *tile, void *arena);
-void conv_prepare_arena(const conv_exec *e, void *arena);
-/* -1: more than any memory. */
-int64_t conv_arena_bytes(const conv_exec *e);
+/* The vector bodies: tile.c, separable.c, box.c. */
+extern const conv_method conv_direct_method, conv_separable_method, conv_box_method;
 
 /* count * size bytes of zeros that go with e, aligned to 16; NULL: out of memory. */
 void *conv_keep(conv_exec *e, int64_t count, int64_t size);
 
+/* The direct method's part for windows that the strip kernel takes. */
+int conv_strip_fits(const conv_exec *e, const conv_window *w);
+void conv_strip_tile(const conv_exec *e, const conv_tile *tile, void *arena);
+void conv_prepare_strip_arena(const conv_exec *e, void *arena);
+int64_t conv_strip_arena_bytes(const conv_exec *e);
+
 /* The problem with zero taps in the holes of its dilated kernels, for images that are not finite. Belongs to e. */
 conv_status conv_stuffed(conv_exec *e, conv_exec **to, const char **why);
+
+/* What computes these buffers: e itself, or its form for interleaved channels, whose strides are then put into `buffers`. Belongs to e. */
+conv_exec *conv_interleaved(conv_exec *e, conv_buffers *buffers);
 
 #endif

@@ -195,7 +195,7 @@ void conv_fft_tiles(const conv_exec *e, const conv_tile *tiles, int count, void 
 	const int64_t m = tiles[0].m, lanes = e->isa->vector_bytes / e->bytes;
 	const fft_arena a = lay_out(e, memory);
 	if (f->spectra[m] == NULL) { /* zeros */
-		for (int k = 0; k < count; k++) conv_vector_tile(e, &tiles[k], memory);
+		for (int k = 0; k < count; k++) e->method->tile(e, &tiles[k], memory);
 		return;
 	}
 	part parts[2] = {{.used = 0}, {.used = 0}};
@@ -231,7 +231,7 @@ void conv_fft_tiles(const conv_exec *e, const conv_tile *tiles, int count, void 
 	}
 	for (int k = 0; k < count; k++) {
 		if (cancelled(&tiles[0])) return;
-		if (direct[k]) conv_vector_tile(e, &tiles[k], memory);
+		if (direct[k]) e->method->tile(e, &tiles[k], memory);
 		else scatter_sums(e, &tiles[k], &a, k, &parts[k]);
 	}
 }

@@ -38,6 +38,71 @@ typedef struct conv_direct {
 
 typedef void (*conv_direct_fn)(const conv_direct *call);
 
+/* Width of a strip: one block of four AVX-512 vectors; a strip of any vector length has as many columns. */
+#define CONV_STRIP_BYTES 256
+
+/*
+ * One call of a strip kernel: `outputs` rows of one strip, whole. Output y, column x:
+ * sum over j < window_rows, i < cols of taps[i*window_rows + j] * rows[y + j][x + offset(i)], offset as above.
+ */
+typedef struct conv_strip {
+	const void *const *rows; /* outputs + window_rows - 1 of them */
+	int64_t shift;           /* bytes from there to the strip's first column */
+	int64_t outputs, window_rows, cols;
+	const void *taps;
+	const int64_t *offsets;
+	void *to;
+	int64_t to_step; /* bytes between rows */
+	void *open;      /* window_rows * CONV_STRIP_BYTES for the kernel's own use, 64-byte aligned */
+	int stream;      /* non-temporal stores: every row of `to` is vector-aligned */
+	int ahead;       /* whether the next strip's pixels are prefetched */
+} conv_strip;
+
+typedef void (*conv_strip_fn)(const conv_strip *call);
+
+/* Outputs of one call down the lines: 4, 2 or 1, never more than there are taps. */
+#define COLUMN_OUTPUTS 4
+
+/* to[x] = sum over i of taps[i] * row[x + offset(i)], left to right; offset(i) as in conv_direct. */
+typedef struct conv_row_call {
+	const void *row, *taps;
+	int64_t cols;
+	const int64_t *offsets;
+	void *to;
+	int64_t width;     /* a multiple of the vector's length */
+	const void *ahead; /* a row that will be read soon, at the same columns; or NULL */
+} conv_row_call;
+
+/* to[o][x] = add[o][x] + sum over k of taps[k] * lines[o + k][x], from the top. */
+typedef struct conv_column_call {
+	const void *const *lines;
+	const void *taps;
+	int64_t count; /* of taps */
+	int outputs;
+	const void *const *add; /* NULL: nothing is added */
+	void *const *to;
+	int64_t width; /* as above */
+	int stream;    /* non-temporal stores: `to` is vector-aligned */
+} conv_column_call;
+
+/* prefix[x] += line[x]; to[x] = suffix[x] + prefix[x] */
+typedef struct conv_down_call {
+	const void *line;
+	void *prefix;
+	int first;          /* prefix is not read: it begins with this line */
+	const void *suffix; /* NULL: nothing before */
+	void *to;           /* NULL: no output yet */
+	int64_t width;
+	int stream;
+} conv_down_call;
+
+typedef struct conv_box_fns {
+	void (*scale)(void *to, const void *from, const void *tap, int64_t width, const void *ahead);
+	void (*twice)(void *to, const void *sums, int64_t n, const void *one, int64_t width);
+	void (*down)(const conv_down_call *call);
+	void (*up)(void *const *lines, int64_t count, int64_t width);
+} conv_box_fns;
+
 /* Converts `count` elements that lie `stride` apart to the accumulator's type. */
 typedef void (*conv_load_fn)(void *to, const void *from, int64_t stride, int64_t count);
 
@@ -58,15 +123,25 @@ typedef conv_store_fn (*conv_pick_store_fn)(conv_accumulator accumulator, int64_
 /* What the sums of a checksum are formed in: integers modulo 2^n, or float64. */
 typedef enum conv_lanes { CONV_LANES_U8, CONV_LANES_U16, CONV_LANES_U32, CONV_LANES_U64, CONV_LANES_F64, CONV_LANES } conv_lanes;
 
-/* Rows that one call of `project` adds, and columns whose multiple its width is: two vectors of the narrowest lanes. */
+/* Rows that one call of `project` adds, and bytes of lanes whose multiple its width is: two of the longest vectors. */
 #define CONV_CHECK_ROWS 8
-#define CONV_CHECK_COLUMNS 64
+#define CONV_CHECK_BYTES 128
+
+/* Eight rows of lanes, and where the eight after them lie, `element` bytes a column: strips of rows are no stream that a processor
+ * would see by itself. */
+typedef struct conv_check_rows {
+	const void *row[CONV_CHECK_ROWS];
+	const char *ahead[CONV_CHECK_ROWS]; /* or NULL */
+	int64_t element;
+} conv_check_rows;
 
 /* The inner loops of a checksum, by lanes (checksum.h). */
 typedef struct conv_checks {
 	conv_load_fn load[CONV_LANES][CONV_DTYPES];
 	/* weights: 8 float64 per sum, or a byte per sum with a bit for each row */
-	void (*project[CONV_LANES])(void *const *sums, const void *weights, int64_t count, const void *const *rows, int64_t width);
+	void (*project[CONV_LANES])(void *const *sums, const void *weights, int64_t count, const conv_check_rows *rows, int64_t width);
+	/* the same for float32 rows in float64 lanes; the largest finite magnitude of the rows */
+	double (*project_f32)(void *const *sums, const void *weights, int64_t count, const conv_check_rows *rows, int64_t width);
 	/* taps: float64, or the low bits of 64 */
 	void (*window[CONV_LANES])(void *to, const void *const *filtered, const conv_window *w, const void *taps, const int64_t *offsets,
 	                           int64_t step, int64_t width);
@@ -111,12 +186,18 @@ typedef struct conv_isa {
 	const char *name;
 	int vector_bytes;
 	conv_direct_fn direct[CONV_VECTOR_ACCUMULATORS];
+	conv_strip_fn strip[CONV_VECTOR_ACCUMULATORS];
 	int group[CONV_VECTOR_ACCUMULATORS]; /* most outputs of one call */
 	const conv_fft_kernels *fft[2];      /* f32, f64 */
+	void (*row_sums[CONV_VECTOR_ACCUMULATORS])(const conv_row_call *call);
+	void (*column_sums[CONV_VECTOR_ACCUMULATORS])(const conv_column_call *call);
+	conv_box_fns box[CONV_VECTOR_ACCUMULATORS];
 	const conv_load_fn (*load)[CONV_DTYPES];         /* [accumulator][dtype]; NULL: no such pair */
 	conv_pick_store_fn pick_store;
 	int (*has_non_finite)(const void *from, int64_t dtype, int64_t stride, int64_t count);
 	void (*copy)(void *to, const void *from, int64_t bytes); /* streaming; 64-byte aligned, a multiple of 64 bytes */
+	/* `rows` rows of `bytes` bytes; with `stream` rows of `to` are vector-aligned and `bytes` whole vectors */
+	void (*copy_rows)(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t bytes, int64_t rows, int stream);
 	double (*multiply_add)(int64_t steps, double *flops);
 	const conv_checks *checks;
 } conv_isa;

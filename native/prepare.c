@@ -34,7 +34,7 @@ static int copy_problem(conv_exec *e, const conv_problem *from) {
 	if (p->out_w <= 1) p->stride_x = 1;
 	p->windows = keep_copy(e, from->windows, from->kernels, sizeof(conv_window));
 	p->taps = keep_copy(e, from->taps, from->tap_count, 8);
-	p->splits = keep_copy(e, from->splits, from->splits ? from->kernels : 0, sizeof(conv_split));
+	p->splits = keep_copy(e, from->splits, from->algorithm == CONV_SEPARABLE ? from->kernels : 0, sizeof(conv_split));
 	p->factors = keep_copy(e, from->factors, from->factor_count, 8);
 	p->scale = keep_copy(e, from->scale, channels, 8);
 	p->bias = keep_copy(e, from->bias, channels, 8);
@@ -120,18 +120,40 @@ static int plan_columns(conv_exec *e, conv_kernel_plan *plan, const conv_window 
 	return 1;
 }
 
+/* The factors of a window's products, converted. */
+static int plan_factors(conv_exec *e, conv_kernel_plan *plan, const conv_window *w, const conv_split *split) {
+	const int64_t count = split->rank * (w->rows + w->cols);
+	char *factors = conv_keep(e, count, e->bytes);
+	if (factors == NULL) return 0;
+	for (int64_t k = 0; k < count; k++) put_number(e, factors + k * e->bytes, e->p.tap_kind, e->p.factors[split->at + k]);
+	plan->rank = split->rank;
+	plan->factors = factors;
+	return 1;
+}
+
+static int plan_window(conv_exec *e, int64_t m) {
+	const conv_problem *p = &e->p;
+	const conv_window *w = &p->windows[m];
+	conv_kernel_plan *plan = &e->plans[m];
+	if (w->rows == 0) return 1;
+	switch (p->algorithm) {
+	case CONV_SEPARABLE: return plan_factors(e, plan, w, &p->splits[m]) && plan_columns(e, plan, w);
+	case CONV_BOX: put_number(e, &plan->tap, p->tap_kind, p->taps[w->taps]); return 1;
+	default: {
+		const int64_t open = (w->rows - 1) * p->dilation_y / p->stride_y + 1;
+		plan->ring = open < p->tile_h ? open : p->tile_h;
+		plan->strips = conv_strip_fits(e, w);
+		return plan_classes(e, plan, w) && plan_columns(e, plan, w);
+	}
+	}
+}
+
 static int plan_windows(conv_exec *e) {
 	const conv_problem *p = &e->p;
 	e->plans = conv_keep(e, p->kernels, sizeof(conv_kernel_plan));
 	if (e->plans == NULL) return 0;
-	for (int64_t m = 0; m < p->kernels; m++) {
-		const conv_window *w = &p->windows[m];
-		conv_kernel_plan *plan = &e->plans[m];
-		if (w->rows == 0) continue;
-		if (!plan_classes(e, plan, w) || !plan_columns(e, plan, w)) return 0;
-		const int64_t open = (w->rows - 1) * p->dilation_y / p->stride_y + 1;
-		plan->ring = open < p->tile_h ? open : p->tile_h;
-	}
+	for (int64_t m = 0; m < p->kernels; m++)
+		if (!plan_window(e, m)) return 0;
 	return 1;
 }
 
@@ -173,6 +195,8 @@ static void destroy(conv_exec *e) {
 	conv_exec *stuffed = atomic_load(&e->stuffed);
 	if (stuffed) conv_release(stuffed);
 	conv_fft_free(e->fft);
+	conv_exec *wide = atomic_load(&e->wide);
+	if (wide) conv_release(wide);
 	free(atomic_load(&e->spare));
 	for (block *b = e->blocks, *next; b != NULL; b = next) {
 		next = b->next;
@@ -197,6 +221,9 @@ conv_status conv_prepare(const char *isa, const conv_problem *problem, conv_exec
 	e->accumulator = (conv_accumulator)problem->accumulator;
 	if (e->accumulator >= CONV_VECTOR_ACCUMULATORS) found = NULL; /* wider than a register's lanes */
 	e->isa = found;
+	e->method = problem->algorithm == CONV_SEPARABLE ? &conv_separable_method
+	            : problem->algorithm == CONV_BOX     ? &conv_box_method
+	                                                 : &conv_direct_method;
 	e->fused = strcmp(isa, "base") != 0 && !scalar_base;
 	e->bytes = conv_accumulator_bytes(e->accumulator);
 	e->lanes = found ? found->vector_bytes / e->bytes : 1;
@@ -211,7 +238,7 @@ conv_status conv_prepare(const char *isa, const conv_problem *problem, conv_exec
 		                     : conv_is_unsigned(problem->image_dtype) ? CONV_TAPS_U64
 		                                                              : CONV_TAPS_I64;
 		put_number(e, &e->constant, kind, problem->value);
-		e->arena_bytes = conv_arena_bytes(e);
+		e->arena_bytes = e->method->arena_bytes(e);
 		if (e->arena_bytes < 0) {
 			destroy(e);
 			return CONV_NO_MEMORY;
@@ -236,7 +263,8 @@ void conv_release(conv_exec *e) {
 }
 
 const char *conv_body(const conv_exec *e, int64_t *tiles) {
-	*tiles = atomic_load(&e->tiles);
+	const conv_exec *wide = atomic_load(&e->wide);
+	*tiles = atomic_load(&e->tiles) + (wide ? atomic_load(&wide->tiles) : 0);
 	return e->isa ? e->isa->name : "scalar";
 }
 
@@ -251,6 +279,10 @@ conv_status conv_check_buffers(const conv_exec *e, const conv_buffers *buffers, 
 static conv_status stuff(const conv_exec *e, conv_exec **to, const char **why) {
 	conv_problem p = e->p;
 	p.dilation_y = p.dilation_x = 1;
+	p.algorithm = CONV_DIRECT;
+	p.splits = NULL;
+	p.factors = NULL;
+	p.factor_count = 0;
 	int64_t total = 0;
 	*why = "out of memory";
 	if (p.kernels < 1 || p.kernels > INT32_MAX) return CONV_NO_MEMORY;

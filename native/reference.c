@@ -1,5 +1,5 @@
 /* The scalar body: pixel by pixel, as conv.h defines it. Every vector kernel must give its bits. */
-#include "exec.h"
+#include "lines.h"
 
 typedef struct walk {
 	const conv_exec *e;
@@ -33,42 +33,76 @@ static double tap_as_double(const conv_problem *p, uint64_t bits) {
 	return d;
 }
 
-static float sum_f32(const walk *w) {
-	const conv_problem *p = &w->e->p;
-	float total = 0;
-	for (int64_t j = 0; j < w->window->rows; j++) {
-		float row = 0;
-		for (int64_t i = 0; i < w->window->cols; i++) {
-			const char *at = pixel(w, j, i);
-			const float x = at ? conv_get_float(at, p->image_dtype) : (float)value_as_double(p);
-			const float tap = (float)tap_as_double(p, p->taps[w->window->taps + j * w->window->cols + i]);
-			if (i == 0) row = x * tap;
-			else if (w->e->fused) row = fmaf(x, tap, row);
-			else row = x * tap + row;
-		}
-		total = j == 0 ? row : total + row;
+/*
+ * Float sums, once per type: direct, of products and of equal taps, in the orders that conv.h, separable.c and box.c state.
+ *   T (float, double)  S (f32, f64)  FMA  GET (a pixel)
+ */
+#define FLOAT_SUMS(T, S, FMA, GET)                                                                                             \
+	static T pixel_##S(const walk *w, int64_t j, int64_t i) {                                                                  \
+		const char *at = pixel(w, j, i);                                                                                       \
+		return at ? GET(at, w->e->p.image_dtype) : (T)value_as_double(&w->e->p);                                               \
+	}                                                                                                                          \
+	/* x*tap for the first one, else sum + x*tap */                                                                            \
+	static T add_##S(const walk *w, T x, T tap, T sum, int64_t k) {                                                            \
+		return k == 0 ? x * tap : w->e->fused ? FMA(x, tap, sum) : x * tap + sum;                                              \
+	}                                                                                                                          \
+	static T direct_##S(const walk *w) {                                                                                       \
+		const conv_problem *p = &w->e->p;                                                                                      \
+		T total = 0;                                                                                                           \
+		for (int64_t j = 0; j < w->window->rows; j++) {                                                                        \
+			T row = 0;                                                                                                         \
+			for (int64_t i = 0; i < w->window->cols; i++) {                                                                    \
+				const T tap = (T)tap_as_double(p, p->taps[w->window->taps + j * w->window->cols + i]);                         \
+				row = add_##S(w, pixel_##S(w, j, i), tap, row, i);                                                             \
+			}                                                                                                                  \
+			total = j == 0 ? row : total + row;                                                                                \
+		}                                                                                                                      \
+		return total;                                                                                                          \
+	}                                                                                                                          \
+	static T products_##S(const walk *w) {                                                                                     \
+		const conv_problem *p = &w->e->p;                                                                                      \
+		const conv_split *split = &p->splits[w->tile->m];                                                                      \
+		const int64_t rows = w->window->rows, cols = w->window->cols;                                                          \
+		T total = 0;                                                                                                           \
+		for (int64_t k = 0; k < split->rank && rows > 0; k++) {                                                                \
+			const uint64_t *column = p->factors + split->at + k * (rows + cols), *row = column + rows;                         \
+			T sum = 0;                                                                                                         \
+			for (int64_t j = 0; j < rows; j++) {                                                                               \
+				T along = 0;                                                                                                   \
+				for (int64_t i = 0; i < cols; i++)                                                                             \
+					along = add_##S(w, pixel_##S(w, j, i), (T)tap_as_double(p, row[i]), along, i);                             \
+				sum = add_##S(w, along, (T)tap_as_double(p, column[j]), sum, j);                                               \
+			}                                                                                                                  \
+			total = k == 0 ? sum : total + sum;                                                                                \
+		}                                                                                                                      \
+		return total;                                                                                                          \
+	}                                                                                                                          \
+	/* m pixels from column i on, each times the tap */                                                                        \
+	static T box_row_##S(const walk *w, int64_t j, int64_t i, int64_t m) {                                                     \
+		if (m == 1) return pixel_##S(w, j, i) * (T)tap_as_double(&w->e->p, w->e->p.taps[w->window->taps]);                     \
+		const T pair = box_row_##S(w, j, i, m / 2) + box_row_##S(w, j, i + m / 2, m / 2);                                      \
+		return m % 2 ? pair + box_row_##S(w, j, i + m - 1, 1) : pair;                                                          \
+	}                                                                                                                          \
+	static T box_##S(const walk *w) {                                                                                          \
+		const conv_strands s = conv_strands_of(w->e->p.stride_y, w->e->p.dilation_y, w->window->rows);                         \
+		const int64_t rows = w->window->rows, cols = w->window->cols;                                                          \
+		if (rows == 0) return 0;                                                                                               \
+		const int64_t into = w->y / s.apart * s.stride % rows; /* lines between the beginning of a block and the window's */   \
+		const int64_t next = into == 0 ? 0 : rows - into;      /* window row where the next block begins */                    \
+		T prefix = box_row_##S(w, next, 0, cols), suffix = 0;                                                                  \
+		for (int64_t j = next + 1; j < rows; j++) prefix = prefix + box_row_##S(w, j, 0, cols);                                \
+		if (next == 0) return prefix;                                                                                          \
+		suffix = box_row_##S(w, next - 1, 0, cols);                                                                            \
+		for (int64_t j = next - 2; j >= 0; j--) suffix = box_row_##S(w, j, 0, cols) + suffix;                                  \
+		return suffix + prefix;                                                                                                \
+	}                                                                                                                          \
+	static T sum_##S(const walk *w) {                                                                                          \
+		return w->e->p.algorithm == CONV_SEPARABLE ? products_##S(w) : w->e->p.algorithm == CONV_BOX ? box_##S(w) : direct_##S(w); \
 	}
-	return total;
-}
+FLOAT_SUMS(float, f32, fmaf, conv_get_float)
+FLOAT_SUMS(double, f64, fma, conv_get_double)
 
-static double sum_f64(const walk *w) {
-	const conv_problem *p = &w->e->p;
-	double total = 0;
-	for (int64_t j = 0; j < w->window->rows; j++) {
-		double row = 0;
-		for (int64_t i = 0; i < w->window->cols; i++) {
-			const char *at = pixel(w, j, i);
-			const double x = at ? conv_get_double(at, p->image_dtype) : value_as_double(p);
-			const double tap = tap_as_double(p, p->taps[w->window->taps + j * w->window->cols + i]);
-			if (i == 0) row = x * tap;
-			else if (w->e->fused) row = fma(x, tap, row);
-			else row = x * tap + row;
-		}
-		total = j == 0 ? row : total + row;
-	}
-	return total;
-}
-
+/* Exact sums do not depend on their order: one for every algorithm. */
 static conv_wide sum_wide(const walk *w) {
 	const conv_problem *p = &w->e->p;
 	const int pixel_unsigned = conv_is_unsigned(p->image_dtype);

@@ -17,9 +17,10 @@ void conv_pack_line(const conv_exec *e, char *to, const char *row, int64_t strid
 	const conv_problem *p = &e->p;
 	const int64_t n = p->sizes[3], element = conv_dtype_bytes(p->image_dtype);
 	const conv_load_fn load = e->isa->load[e->accumulator][p->image_dtype];
-	int64_t inside = from < 0 ? (-from + step - 1) / step : 0; /* first one within the image */
+	/* no division where it can be spared: two of them took as long as copying 64 pixels */
+	int64_t inside = from >= 0 ? 0 : step == 1 ? -from : (-from + step - 1) / step; /* first one within the image */
 	if (inside > count) inside = count;
-	int64_t beyond = from < n ? (n - from + step - 1) / step : 0; /* first one behind it */
+	int64_t beyond = from >= n ? 0 : step == 1 ? n - from : (n - from + step - 1) / step; /* first one behind it */
 	if (beyond > count) beyond = count;
 	if (beyond < inside) beyond = inside;
 	for (int64_t k = 0; k < count; k++) {
@@ -31,6 +32,20 @@ void conv_pack_line(const conv_exec *e, char *to, const char *row, int64_t strid
 	}
 	if (beyond > inside)
 		load(to + inside * e->bytes, row + (from + inside * step) * stride * element, stride * step, beyond - inside);
+}
+
+void conv_pack_row(const conv_exec *e, const conv_tile *t, char *to, const char *row, int64_t from, int64_t width) {
+	const conv_kernel_plan *plan = &e->plans[t->m];
+	const int64_t step = e->p.stride_x, last = (width - 1) * step + (e->p.windows[t->m].cols - 1) * e->p.dilation_x;
+	for (int64_t f = 0; f < plan->phase_count; f++)
+		conv_pack_line(e, to + f * plan->phase_length * e->bytes, row, t->buffers->image_strides[3], from + plan->phases[f], step,
+		               (last - plan->phases[f]) / step + 1);
+}
+
+int conv_lies_ready(const conv_exec *e, const conv_tile *t) {
+	const int same = (e->accumulator == CONV_ACC_F32 && e->p.image_dtype == CONV_F32) ||
+	                 (e->accumulator == CONV_ACC_F64 && e->p.image_dtype == CONV_F64);
+	return same && t->buffers->image_strides[3] == 1;
 }
 
 void conv_fetch_row(const char *row, int64_t from, int64_t count, int64_t element) {
@@ -103,6 +118,18 @@ void conv_store_row(const conv_exec *e, const conv_tile *t, int64_t y, int64_t x
 	for (int64_t x = 0; x < count; x++)
 		if (store_scalar(e, how, sums + x * e->bytes, to + x * stride * element))
 			conv_note_overflow(t->overflow_at, conv_linear_index(e, t, y, x0 + x));
+}
+
+int conv_stores_straight(const conv_exec *e, const conv_tile *t) {
+	const conv_store *how = &e->stores[t->c * e->p.kernels + t->m];
+	const int same = (e->accumulator == CONV_ACC_F32 && e->p.out_dtype == CONV_F32) ||
+	                 (e->accumulator == CONV_ACC_F64 && e->p.out_dtype == CONV_F64);
+	return same && how->plain && !how->exact && t->buffers->out_strides[3] == 1;
+}
+
+void conv_store_zeros(const conv_exec *e, const conv_tile *t, char *sums, char *line) {
+	memset(sums, 0, (size_t)((t->x1 - t->x0) * e->bytes));
+	for (int64_t y = t->y0; y < t->y1; y++) conv_store_row(e, t, y, t->x0, t->x1, sums, line, 0);
 }
 
 /* Non-temporal stores save the read of a line that is about to be overwritten; they pay where the result leaves the caches. */

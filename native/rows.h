@@ -13,6 +13,15 @@ void conv_fill(const conv_exec *e, char *to, int64_t count);
  */
 void conv_pack_line(const conv_exec *e, char *to, const char *row, int64_t stride, int64_t from, int64_t step, int64_t count);
 
+/*
+ * What `width` outputs read of one image row, phase by phase as the tile's kernel plan says; `from`: position under tap column 0 of the
+ * first one.
+ */
+void conv_pack_row(const conv_exec *e, const conv_tile *t, char *to, const char *row, int64_t from, int64_t width);
+
+/* Whether pixels side by side lie there in the accumulator's type. */
+int conv_lies_ready(const conv_exec *e, const conv_tile *t);
+
 /* Prefetches a row that is packed next; columns outside the image do no harm. */
 void conv_fetch_row(const char *row, int64_t from, int64_t count, int64_t element);
 
@@ -21,6 +30,12 @@ void conv_fetch_row(const char *row, int64_t from, int64_t count, int64_t elemen
  * an intermediate; `stream`: conv_may_stream holds for the first of them.
  */
 void conv_store_row(const conv_exec *e, const conv_tile *t, int64_t y, int64_t x0, int64_t x1, const char *sums, char *line, int stream);
+
+/* Whether sums side by side are the result as they are. */
+int conv_stores_straight(const conv_exec *e, const conv_tile *t);
+
+/* A window without taps: every sum is 0. `sums`: room for the tile's width. */
+void conv_store_zeros(const conv_exec *e, const conv_tile *t, char *sums, char *line);
 
 /* Whether result rows may be written from `at` on with non-temporal stores. */
 int conv_may_stream(const conv_exec *e, const conv_tile *t, const char *at);

@@ -85,14 +85,14 @@ static void run_item(conv_exec *e, const conv_buffers *b, const grid *g, int64_t
 	const conv_tile t = tile_of(e, b, g, item, cancelled, overflow_at);
 	if (fails_before(e, &t)) return;
 	atomic_fetch_add_explicit(&e->tiles, 1, memory_order_relaxed);
-	if (e->isa) conv_vector_tile(e, &t, arena);
+	if (e->isa) e->method->tile(e, &t, arena);
 	else conv_reference_tile(e, &t);
 }
 
 static void *new_arena(const conv_exec *e) {
 	if (e->isa == NULL) return NULL;
 	void *arena = aligned_alloc(64, (size_t)((e->arena_bytes + 63) / 64 * 64));
-	if (arena) conv_prepare_arena(e, arena);
+	if (arena) e->method->prepare_arena(e, arena);
 	if (arena && e->fft) conv_fft_prepare_arena(e, arena);
 	return arena;
 }
@@ -146,7 +146,10 @@ conv_status conv_run_here(conv_exec *e, const conv_buffers *b, int64_t *overflow
 		for (int64_t k = 0; finite && k < scan_items(e); k++) finite = row_is_finite(e, b, k);
 		if (!finite) status = conv_stuffed(e, &e, why);
 	}
-	return status == CONV_OK ? run_tiles(e, b, overflow_at, why) : status;
+	if (status != CONV_OK) return status;
+	conv_buffers buffers = *b;
+	e = conv_interleaved(e, &buffers);
+	return run_tiles(e, &buffers, overflow_at, why);
 }
 
 /* ── on the pool ── */
@@ -190,6 +193,7 @@ static void tiles_done(conv_task *task) {
 }
 
 static int submit_tiles(conv_run *run) {
+	run->working = conv_interleaved(run->working, &run->buffers);
 	run->grid = make_grid(run->working, &run->buffers);
 	run->task = (conv_task){.items = run->grid.items, .threads = run->threads, .work = tiles_work, .done = tiles_done};
 	return conv_pool_submit(&run->task);

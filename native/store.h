@@ -217,3 +217,23 @@ static conv_store_fn NAME(pick_store)(conv_accumulator acc, int64_t dtype, const
 	if (dtype == CONV_U8 && how->plain && how->rounding == CONV_NEAREST_EVEN) return NAME(store_f32_u8_even);
 	return how->exact && !how->plain ? by_double[dtype] : by_float[dtype];
 }
+
+/* Rows of stored elements to where they belong. */
+typedef char NAME(bytes) __attribute__((vector_size(VECTOR_BYTES)));
+typedef char NAME(loose_bytes) __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));
+
+static void NAME(copy_rows)(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t bytes, int64_t rows, int stream) {
+	for (int64_t y = 0; y < rows; y++) {
+		char *t = (char *)to + y * to_step;
+		const char *f = (const char *)from + y * from_step;
+		int64_t i = 0;
+		if (stream)
+			for (; i < bytes; i += VECTOR_BYTES) {
+				const NAME(bytes) v = *(const NAME(loose_bytes) *)(f + i);
+				STREAM(t + i, v);
+			}
+		else
+			for (; i + VECTOR_BYTES <= bytes; i += VECTOR_BYTES) *(NAME(loose_bytes) *)(t + i) = *(const NAME(loose_bytes) *)(f + i);
+		if (i < bytes) memcpy(t + i, f + i, (size_t)(bytes - i));
+	}
+}

@@ -1,5 +1,5 @@
 /*
- * The vector body: one tile of outputs, one input row after the other.
+ * The vector body: one tile of outputs. Most go to strips (strip.c); what strides or reaches far is walked one input row after the other:
  *
  *     input row p  --(as it lies, or extended and converted into `packed`)-->  kernel  -->  row y of the ring of open sums
  *                                                                                           |  after its last window row
@@ -39,6 +39,7 @@ static sizes arena_sizes(const conv_exec *e) {
 	int64_t ring = 0, packed = 0;
 	for (int64_t m = 0; m < e->p.kernels; m++) {
 		const conv_kernel_plan *plan = &e->plans[m];
+		if (plan->strips) continue;
 		if (plan->ring > ring) ring = plan->ring;
 		if (plan->phase_count * plan->phase_length > packed) packed = plan->phase_count * plan->phase_length;
 	}
@@ -46,15 +47,16 @@ static sizes arena_sizes(const conv_exec *e) {
 	return (sizes){round_up((ring > 0 ? ring : 1) * pitch * e->bytes, 64), round_up(packed * e->bytes, 64), round_up(pitch * 8, 64)};
 }
 
-int64_t conv_arena_bytes(const conv_exec *e) {
+static int64_t arena_bytes(const conv_exec *e) {
 	for (int64_t m = 0; m < e->p.kernels; m++) {
 		const conv_kernel_plan *plan = &e->plans[m];
 		const __int128 most = (__int128)1 << 45;
+		if (plan->strips) continue;
 		if ((__int128)plan->ring * widest(e) * e->bytes > most || (__int128)plan->phase_count * plan->phase_length * e->bytes > most)
 			return -1;
 	}
 	const sizes s = arena_sizes(e);
-	return s.ring + 2 * s.packed + s.line;
+	return s.ring + 2 * s.packed + s.line + conv_strip_arena_bytes(e);
 }
 
 static arena lay_out(const conv_exec *e, void *memory) {
@@ -63,29 +65,20 @@ static arena lay_out(const conv_exec *e, void *memory) {
 	return (arena){at, at + s.ring, at + s.ring + s.packed, at + s.ring + 2 * s.packed};
 }
 
-void conv_prepare_arena(const conv_exec *e, void *memory) {
+/* Behind the tile's own. */
+static char *strip_arena(const conv_exec *e, void *memory) {
+	const sizes s = arena_sizes(e);
+	return (char *)memory + s.ring + 2 * s.packed + s.line;
+}
+
+static void prepare_arena(const conv_exec *e, void *memory) {
 	const arena a = lay_out(e, memory);
 	memset(a.packed, 0, (size_t)arena_sizes(e).packed); /* the padding of a row is computed with, though never stored */
 	conv_fill(e, a.constant, arena_sizes(e).packed / e->bytes);
-}
-
-/* What `width` outputs read of one image row, phase by phase; `from`: position under tap column 0 of the first one. */
-static void pack_row(const conv_exec *e, const conv_tile *t, char *to, const char *row, int64_t from, int64_t width) {
-	const conv_kernel_plan *plan = &e->plans[t->m];
-	const int64_t step = e->p.stride_x, last = (width - 1) * step + (e->p.windows[t->m].cols - 1) * e->p.dilation_x;
-	for (int64_t f = 0; f < plan->phase_count; f++)
-		conv_pack_line(e, to + f * plan->phase_length * e->bytes, row, t->buffers->image_strides[3], from + plan->phases[f], step,
-		          (last - plan->phases[f]) / step + 1);
+	conv_prepare_strip_arena(e, strip_arena(e, memory));
 }
 
 /* ── the walk over a tile ── */
-
-static int is_straight(const conv_exec *e, const conv_tile *t) {
-	const conv_store *how = &e->stores[t->c * e->p.kernels + t->m];
-	const int same = (e->accumulator == CONV_ACC_F32 && e->p.out_dtype == CONV_F32) ||
-	                 (e->accumulator == CONV_ACC_F64 && e->p.out_dtype == CONV_F64);
-	return same && how->plain && !how->exact && t->buffers->out_strides[3] == 1;
-}
 
 /*
  * A narrow tile is packed whole: three calls of the kernel per row cost more than the copy (256 x 256 float32, K = 3: 40 us in
@@ -96,10 +89,7 @@ static int is_straight(const conv_exec *e, const conv_tile *t) {
 
 static int split(const conv_exec *e, const conv_tile *t, const conv_window *w, segment out[3]) {
 	const conv_problem *p = &e->p;
-	const int in_place = ((e->accumulator == CONV_ACC_F32 && p->image_dtype == CONV_F32) ||
-	                      (e->accumulator == CONV_ACC_F64 && p->image_dtype == CONV_F64)) &&
-	                     p->stride_x == 1 && t->buffers->image_strides[3] == 1;
-	const int straight = is_straight(e, t);
+	const int in_place = conv_lies_ready(e, t) && p->stride_x == 1, straight = conv_stores_straight(e, t);
 	int64_t left = t->x1, right = t->x1; /* the middle */
 	if (in_place) {
 		left = -w->first_x > t->x0 ? -w->first_x : t->x0;
@@ -174,25 +164,23 @@ static void add_row(const conv_exec *e, const conv_tile *t, const arena *a, cons
 	}
 }
 
-/* A window without taps: every sum is 0. */
-static void store_zeros(const conv_exec *e, const conv_tile *t, const arena *a) {
-	memset(a->ring, 0, (size_t)((t->x1 - t->x0) * e->bytes));
-	for (int64_t y = t->y0; y < t->y1; y++) conv_store_row(e, t, y, t->x0, t->x1, a->ring, a->line, 0);
-}
-
 /*
  * Rows of the image that are fetched ahead. A tile's rows are pages apart, where the hardware does not prefetch: without this
  * K = 7 took 23 ms on one thread, with it 16 (2 rows ahead 17, 4 rows 20; 4096 x 4096 float32, Sapphire Rapids).
  */
 #define AHEAD 1
 
-void conv_vector_tile(const conv_exec *e, const conv_tile *t, void *memory) {
+static void compute_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 	const conv_problem *p = &e->p;
 	const conv_window *w = &p->windows[t->m];
 	const conv_kernel_plan *plan = &e->plans[t->m];
 	const arena a = lay_out(e, memory);
 	if (w->rows == 0) {
-		store_zeros(e, t, &a);
+		conv_store_zeros(e, t, a.ring, a.line);
+		return;
+	}
+	if (plan->strips) {
+		conv_strip_tile(e, t, strip_arena(e, memory));
 		return;
 	}
 	const int64_t *strides = t->buffers->image_strides;
@@ -220,10 +208,12 @@ void conv_vector_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 			}
 			if (row != NULL && seg->packed) {
 				if (strides[3] == 1) conv_fetch_row(row + AHEAD * strides[2] * element, from, (seg->x1 - seg->x0) * p->stride_x, element);
-				pack_row(e, t, a.packed, row, from, seg->x1 - seg->x0);
+				conv_pack_row(e, t, a.packed, row, from, seg->x1 - seg->x0);
 				input = a.packed;
 			}
 			add_row(e, t, &a, seg, class, k0, k1, input, ahead, r, pitch);
 		}
 	}
 }
+
+const conv_method conv_direct_method = {arena_bytes, prepare_arena, compute_tile};

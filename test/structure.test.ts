@@ -92,8 +92,8 @@ describe('one product', () => {
 	test('the row is scaled so that no sum over pixels leaves their range', () => {
 		const found = productOf(problem(3, 3, outer([1e30, 2e30, 1e30], [1e-3, 5e4, 7]), { kernel: 'float64' }));
 		const total = (found.each?.[0]?.products[0]?.row ?? []).reduce((sum, x) => sum + Math.abs(x), 0);
-		expect(total).toBeGreaterThan(0.5);
-		expect(total).toBeLessThanOrEqual(1);
+		expect(total).toBeGreaterThan(0.25);
+		expect(total).toBeLessThanOrEqual(0.5);
 	});
 
 	test('random kernels, kernels of zeros and kernels with a hole have none', () => {

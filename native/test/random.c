@@ -136,7 +136,8 @@ static int is_nan(const void *at, int64_t dtype) {
 
 static const char *const DTYPE[] = {"u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f16", "f32", "f64"};
 static const char *const ACCUMULATOR[] = {"f32", "f64", "i16", "i64", "i128", "i192"};
-static int64_t ran[CONV_ACCUMULATORS];
+static const char *const ALGORITHM[] = {"direct", "separable", "box", "fft"};
+static int64_t ran[CONV_ALGORITHMS][CONV_ACCUMULATORS];
 
 /* FNV-1a of the results of the best ISA; every NaN counts as one. */
 static uint64_t digest = UINT64_C(0xcbf29ce484222325);
@@ -146,9 +147,9 @@ static void add_to_digest(const void *bytes, size_t count) {
 
 static void fail(uint64_t seed, const conv_problem *p, const char *isa, const char *what, int64_t at) {
 	const conv_window *w = p->windows;
-	printf("seed %llu: %s: %s at element %lld\n  image %s %lldx%lldx%lldx%lld, %lld kernels, first %lldx%lld, result %lldx%lld %s, "
+	printf("seed %llu: %s, %s: %s at element %lld\n  image %s %lldx%lldx%lldx%lld, %lld kernels, first %lldx%lld, result %lldx%lld %s, "
 	       "accumulator %s, stride %lldx%lld, dilation %lldx%lld, tile %lldx%lld, overflow %lld, rounding %lld\n",
-	       (unsigned long long)seed, isa, what, (long long)at, DTYPE[p->image_dtype], (long long)p->sizes[0], (long long)p->sizes[1],
+	       (unsigned long long)seed, ALGORITHM[p->algorithm], isa, what, (long long)at, DTYPE[p->image_dtype], (long long)p->sizes[0], (long long)p->sizes[1],
 	       (long long)p->sizes[2], (long long)p->sizes[3], (long long)p->kernels, (long long)w->rows, (long long)w->cols,
 	       (long long)p->out_h, (long long)p->out_w, DTYPE[p->out_dtype], ACCUMULATOR[p->accumulator], (long long)p->stride_y,
 	       (long long)p->stride_x, (long long)p->dilation_y, (long long)p->dilation_x, (long long)p->tile_h, (long long)p->tile_w,
@@ -167,6 +168,15 @@ static int64_t choose_accumulator(const conv_problem *p, long double magnitude) 
 	if (magnitude < 0x1p127L) fit[count++] = CONV_ACC_I128;
 	fit[count++] = CONV_ACC_I192;
 	return chance(70) ? fit[0] : fit[below(count)];
+}
+
+/* `size` 0: any 64 bits */
+static uint64_t random_tap(const conv_problem *p, int64_t size) {
+	uint64_t tap;
+	if (p->sum != CONV_SUM_INTEGER) random_element(&tap, CONV_F64, 0);
+	else if (size == 0) tap = next();
+	else tap = (uint64_t)between(p->tap_kind == CONV_TAPS_U64 ? 0 : -size, size);
+	return tap;
 }
 
 static void one(uint64_t seed) {
@@ -218,20 +228,32 @@ static void one(uint64_t seed) {
 	make_axis(&p.y, (int)below(5), p.sizes[2], first_y, last_y - first_y + 1);
 	make_axis(&p.x, (int)below(5), p.sizes[3], first_x, last_x - first_x + 1);
 
+	p.algorithm = chance(40) ? CONV_DIRECT : chance(60) ? CONV_SEPARABLE : CONV_BOX;
 	uint64_t *taps = malloc((size_t)p.tap_count * 8 + 1);
 	const int64_t size = chance(60) ? 4 : chance(50) ? 1000 : 0;
-	long double magnitude = 0, worst = 0;
+	const int64_t rank = exact || chance(50) ? 1 : between(2, 3);
+	conv_split *splits = malloc((size_t)p.kernels * sizeof *splits);
+	uint64_t *factors = malloc((size_t)(rank * 2 * p.tap_count) * 8 + 1);
+	long double worst = 0;
 	for (int64_t m = 0; m < p.kernels; m++) {
-		magnitude = 0;
-		for (int64_t k = 0; k < windows[m].rows * windows[m].cols; k++) {
-			uint64_t *tap = &taps[windows[m].taps + k];
-			if (!exact) random_element(tap, CONV_F64, 0);
-			else if (p.tap_kind == CONV_TAPS_U64) *tap = size ? (uint64_t)below(size) : next();
-			else *tap = size ? (uint64_t)between(-size, size) : next();
-			magnitude += p.tap_kind == CONV_TAPS_U64 ? (long double)*tap : fabsl((long double)(int64_t)*tap);
-		}
+		const conv_window *w = &windows[m];
+		const int64_t count = w->rows * w->cols;
+		uint64_t *own = taps + w->taps, *column = factors + p.factor_count, *row = column + w->rows;
+		splits[m] = (conv_split){rank, p.factor_count};
+		for (int64_t k = 0; k < rank * (w->rows + w->cols); k++) column[k] = random_tap(&p, size);
+		p.factor_count += rank * (w->rows + w->cols);
+		for (int64_t k = 0; k < count; k++) own[k] = random_tap(&p, size);
+		if (p.algorithm == CONV_BOX)
+			for (int64_t k = 1; k < count; k++) own[k] = own[0];
+		if (p.algorithm == CONV_SEPARABLE && exact)
+			for (int64_t k = 0; k < count; k++) own[k] = column[k / w->cols] * row[k % w->cols];
+		long double magnitude = 0;
+		for (int64_t k = 0; k < count; k++)
+			magnitude += p.tap_kind == CONV_TAPS_U64 ? (long double)own[k] : fabsl((long double)(int64_t)own[k]);
 		if (magnitude > worst) worst = magnitude;
 	}
+	p.splits = splits;
+	p.factors = factors;
 	p.taps = taps;
 	if (exact) worst *= (long double)conv_max_bits(p.image_dtype) + 1;
 	random_element(&p.value, CONV_F64, special);
@@ -253,7 +275,8 @@ static void one(uint64_t seed) {
 	p.scale = scale;
 	p.bias = bias;
 	p.accumulator = exact ? choose_accumulator(&p, worst) : p.sum == CONV_SUM_F32 ? CONV_ACC_F32 : CONV_ACC_F64;
-	ran[p.accumulator]++;
+	if (p.accumulator >= CONV_VECTOR_ACCUMULATORS) p.algorithm = CONV_DIRECT;
+	ran[p.algorithm][p.accumulator]++;
 
 	conv_buffers b;
 	const int64_t out_sizes[4] = {p.sizes[0], channels, p.out_h, p.out_w};
@@ -302,7 +325,7 @@ static void one(uint64_t seed) {
 		}
 		conv_release(e);
 	}
-	free(image), free(expected), free(actual), free(scale), free(bias), free(taps), free(windows);
+	free(image), free(expected), free(actual), free(scale), free(bias), free(taps), free(splits), free(factors), free(windows);
 	free((void *)p.y.head), free((void *)p.y.tail), free((void *)p.x.head), free((void *)p.x.tail);
 }
 
@@ -330,7 +353,11 @@ int main(int count, char **words) {
 		for (; difftime(time(NULL), start) < seconds; seed++, problems++) one(seed);
 	conv_pool_release();
 	printf("%lld problems agree;", (long long)problems);
-	for (int k = 0; k < CONV_ACCUMULATORS; k++) printf(" %s %lld", ACCUMULATOR[k], (long long)ran[k]);
-	printf("\n");
+	for (int a = 0; a < CONV_FFT; a++) {
+		printf(" %s", ALGORITHM[a]);
+		for (int k = 0; k < CONV_ACCUMULATORS; k++)
+			if (ran[a][k]) printf(" %s %lld", ACCUMULATOR[k], (long long)ran[a][k]);
+		printf(a == CONV_BOX ? "\n" : ";");
+	}
 	return 0;
 }

@@ -32,6 +32,8 @@ export interface Capabilities {
 	readonly sums: readonly SumKind[];
 	/** Numbers worth showing: cache sizes, buffer limits. */
 	readonly limits: Readonly<Record<string, number | string>>;
+	/** True where it also works on arrays in its own device's memory. */
+	readonly resident?: boolean;
 	/** What its plans' predicted times rest on. */
 	readonly costs?: Costs;
 	/** What is to be said in every report: a calibration file that cannot be used. */
@@ -92,6 +94,6 @@ export interface PlanWish {
 	readonly threads?: number;
 	readonly tolerance?: number;
 	readonly accuracy: 'norm' | 'pixel';
-	/** 'device': image and result stay in the backend's own memory. Default: both are host memory, and transfers count. */
+	/** 'device': image and result are in the device's memory. Default: both are in host memory, and transfers count. */
 	readonly memory?: 'host' | 'device';
 }

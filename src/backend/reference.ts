@@ -1,21 +1,23 @@
 /**
  * The reference: plain TypeScript, float64 or exact integers, written to be read. It can do everything and is in no hurry.
  */
-import { indexMap, OUTSIDE } from '../core/boundary.ts';
-import { directModel } from '../core/bounds.ts';
+import { boxModel, directModel, type ErrorModel, splitModel } from '../core/bounds.ts';
 import { breather } from '../core/breathe.ts';
-import { rawElement, reader, storeInteger, storeReal } from '../core/dtype.ts';
+import { rawElement, storeInteger, storeReal } from '../core/dtype.ts';
 import { FaltungError } from '../core/errors.ts';
 import { type PlaneView, rowMajorStrides, toCanonical } from '../core/ndarray.ts';
 import { hasHoles, poisonedOutputs } from '../core/nonfinite.ts';
 import { ALGORITHMS, type Algorithm, type Candidate, type Plan, planName } from '../core/plan.ts';
-import { cannotOverflow, isPlainChannel, type KernelWindow, type Problem, reach, sumMagnitude } from '../core/problem.ts';
-import type { Backend, Capabilities, Executable, RunOutcome } from './backend.ts';
+import { cannotOverflow, isPlainChannel, type KernelWindow, type Problem, sumMagnitude } from '../core/problem.ts';
+import type { Step } from '../core/steps.ts';
+import { boxOf, productOf, productsOf } from '../core/structure.ts';
+import type { Backend, Capabilities, Executable, PlanWish, RunOutcome } from './backend.ts';
+import { type Breath, rowsOf } from './reference-rows.ts';
 
 const CAPABILITIES: Capabilities = {
 	backend: 'reference',
 	threads: 1,
-	algorithms: ['direct'],
+	algorithms: ['direct', 'separable', 'lowrank', 'box'],
 	sums: ['integer', 'float32', 'float64'],
 	limits: {},
 };
@@ -37,39 +39,85 @@ function integerBits(problem: Problem): number {
 	return 1 + Math.max(...problem.windows.map((window) => sumMagnitude(problem, window).toString(2).length));
 }
 
-function directPlan(problem: Problem): Plan {
-	const [n, , height, width] = problem.output.sizes;
-	const tile = { height: Math.max(1, height), width: Math.max(1, width) };
-	const block = { height: 1, width: 1 };
-	const taps = problem.windows.reduce((sum, window) => sum + window.taps.length, 0);
-	const perKernel = n * problem.image.sizes[1] * height * width;
-	const nanoseconds = perKernel * (taps * (needsBigInt(problem) ? BIGINT_TAP_NS : TAP_NS) + problem.windows.length * PIXEL_NS);
-	const stated = problem.sum === 'integer' ? (`int${integerBits(problem)}` as const) : 'float64';
+/** What an algorithm would do, or the reason against it. */
+type Option =
+	| {
+			readonly why: string;
+			readonly steps: readonly Step[];
+			readonly model: ErrorModel /** Products of a pixel. */;
+			readonly products: number;
+	  }
+	| { readonly why: string; readonly steps?: undefined };
+
+function directOption(problem: Problem, summed: Problem): Option {
 	return {
-		name: planName({ algorithm: 'direct', problem, tile, block, backend: 'reference' }),
-		algorithm: 'direct',
-		backend: 'reference',
-		threads: 1,
-		tile,
-		block,
-		accumulator: stated,
-		overflow: cannotOverflow(problem) ? 'cannot overflow' : `${problem.overflow} where a sum leaves ${problem.output.dtype}`,
-		model: directModel(problem.sum === 'integer' ? problem : { ...problem, sum: 'float64' }),
+		why: 'plain TypeScript, always possible',
 		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
-		predicted: { milliseconds: nanoseconds / 1e6, bytes: 8 * 3 * width },
+		model: directModel(summed),
+		products: problem.windows.reduce((sum, window) => sum + window.taps.length, 0),
 	};
 }
 
-function candidates(problem: Problem): Candidate[] {
-	return ALGORITHMS.map((algorithm: Algorithm) => {
-		const common = { name: `${algorithm}@reference`, backend: 'reference', algorithm };
-		if (algorithm !== 'direct') return { ...common, code: 'UNSUPPORTED', why: 'the reference sums directly, nothing else' };
-		const plan = directPlan(problem);
-		return { ...common, name: plan.name, plan, why: 'plain TypeScript, always possible' };
+function productOption(problem: Problem, summed: Problem, wish: PlanWish, algorithm: 'separable' | 'lowrank'): Option {
+	if (algorithm === 'lowrank' && wish.tolerance === undefined) return { why: 'approximates the kernel: needs a tolerance' };
+	if (algorithm === 'lowrank' && problem.sum === 'integer') return { why: 'integer sums are exact, an approximate kernel would not be' };
+	const found = algorithm === 'separable' ? productOf(problem) : productsOf(problem, wish.tolerance as number);
+	if (found.each === undefined) return { why: found.why };
+	let products = 0;
+	const steps = found.each.map((split, kernel): Step => {
+		const { rows, cols, first } = problem.windows[kernel] as KernelWindow;
+		products += split.products.length * (rows + cols * problem.stride[0]);
+		return { kind: 'separable', kernel, rows, cols, first, products: split.products };
 	});
+	return { why: found.why, steps, model: splitModel(summed, found.each), products };
 }
 
-type Breath = ReturnType<typeof breather>;
+function boxOption(problem: Problem, summed: Problem): Option {
+	const found = boxOf(problem);
+	if (found.each === undefined) return { why: found.why };
+	let products = 0;
+	const steps = found.each.map((tap, kernel): Step => {
+		const { rows, cols, first } = problem.windows[kernel] as KernelWindow;
+		products += rows + cols * problem.stride[0];
+		return { kind: 'box', kernel, rows, cols, first, tap };
+	});
+	return { why: `${found.why}; each row is summed once`, steps, model: boxModel(summed), products };
+}
+
+function optionOf(problem: Problem, algorithm: Algorithm, wish: PlanWish): Option {
+	const summed: Problem = problem.sum === 'integer' ? problem : { ...problem, sum: 'float64' };
+	if (algorithm === 'direct') return directOption(problem, summed);
+	if (algorithm === 'box') return boxOption(problem, summed);
+	if (algorithm === 'fft') return { why: 'the reference has no Fourier transform' };
+	return productOption(problem, summed, wish, algorithm);
+}
+
+function candidates(problem: Problem, wish: PlanWish): Candidate[] {
+	const [n, , height, width] = problem.output.sizes;
+	const tile = { height: Math.max(1, height), width: Math.max(1, width) };
+	const block = { height: 1, width: 1 };
+	const pixels = n * problem.image.sizes[1] * height * width;
+	return ALGORITHMS.map((algorithm): Candidate => {
+		const option = optionOf(problem, algorithm, wish);
+		const common = { backend: 'reference', algorithm, why: option.why };
+		if (option.steps === undefined) return { ...common, name: `${algorithm}@reference`, code: 'UNSUPPORTED' };
+		const nanoseconds = option.products * (needsBigInt(problem) ? BIGINT_TAP_NS : TAP_NS) + problem.windows.length * PIXEL_NS;
+		const plan: Plan = {
+			name: planName({ algorithm, problem, tile, block, backend: 'reference' }),
+			algorithm,
+			backend: 'reference',
+			threads: 1,
+			tile,
+			block,
+			accumulator: problem.sum === 'integer' ? `int${integerBits(problem)}` : 'float64',
+			overflow: cannotOverflow(problem) ? 'cannot overflow' : `${problem.overflow} where a sum leaves ${problem.output.dtype}`,
+			model: option.model,
+			steps: option.steps,
+			predicted: { milliseconds: (pixels * nanoseconds) / 1e6, bytes: 8 * 3 * width },
+		};
+		return { ...common, name: plan.name, plan };
+	});
+}
 
 /** A breather that looks, after each turn of the event loop, whether the image is still where it was. */
 function watchfulBreath(image: PlaneView, signal: AbortSignal | undefined): Breath {
@@ -87,83 +135,6 @@ function watchfulBreath(image: PlaneView, signal: AbortSignal | undefined): Brea
 	return { due: breath.due, pause };
 }
 
-/** One window at work on an image: the maps of both axes, and buffers for one output row. */
-class DirectRows {
-	readonly #problem: Problem;
-	readonly #window: KernelWindow;
-	readonly #image: PlaneView;
-	readonly #read: (i: number) => number | bigint;
-	readonly #yMap: Int32Array;
-	readonly #xMap: Int32Array;
-
-	constructor(problem: Problem, window: KernelWindow, image: PlaneView) {
-		this.#problem = problem;
-		this.#window = window;
-		this.#image = image;
-		this.#read = reader(image.data, image.dtype);
-		const [y, x] = [reach(problem, window, 0), reach(problem, window, 1)];
-		this.#yMap = indexMap(problem.boundary[0], image.sizes[2], y.first, y.count);
-		this.#xMap = indexMap(problem.boundary[1], image.sizes[3], x.first, x.count);
-	}
-
-	/** The image row under tap row j of output row y, extended on both sides, written into `row`. */
-	#extend<T extends number | bigint>(
-		base: number,
-		y: number,
-		j: number,
-		row: { [x: number]: T },
-		convert: (pixel: number | bigint) => T,
-	): void {
-		const { stride, dilation, value } = this.#problem;
-		const source = this.#yMap[y * stride[0] + j * dilation[0]] as number;
-		const start = base + source * this.#image.strides[2];
-		for (let x = 0; x < this.#xMap.length; x++) {
-			const column = this.#xMap[x] as number;
-			const outside = source === OUTSIDE || column === OUTSIDE;
-			row[x] = convert(outside ? value : this.#read(start + column * this.#image.strides[3]));
-		}
-	}
-
-	/** Sums of output row y in float64: each kernel row first, then the rows. */
-	async numbers(base: number, y: number, breath: Breath): Promise<Float64Array> {
-		const { rows, cols, taps } = this.#window;
-		const [stride, dilation] = [this.#problem.stride[1], this.#problem.dilation[1]];
-		const width = this.#problem.output.sizes[3];
-		const extended = new Float64Array(this.#xMap.length);
-		const sums = new Float64Array(width);
-		for (let j = 0; j < rows; j++) {
-			if (breath.due()) await breath.pause();
-			this.#extend(base, y, j, extended, Number);
-			const rowSums = new Float64Array(width);
-			for (let i = 0; i < cols; i++) {
-				const tap = Number(taps[j * cols + i]);
-				for (let x = 0, at = i * dilation; x < width; x++, at += stride)
-					rowSums[x] = (rowSums[x] as number) + tap * (extended[at] as number);
-			}
-			for (let x = 0; x < width; x++) sums[x] = (sums[x] as number) + (rowSums[x] as number);
-		}
-		return sums;
-	}
-
-	/** Sums of output row y, exactly. */
-	async integers(base: number, y: number, breath: Breath): Promise<bigint[]> {
-		const { rows, cols, taps } = this.#window;
-		const [stride, dilation] = [this.#problem.stride[1], this.#problem.dilation[1]];
-		const width = this.#problem.output.sizes[3];
-		const extended = new Array<bigint>(this.#xMap.length);
-		const sums = new Array<bigint>(width).fill(0n);
-		for (let j = 0; j < rows; j++) {
-			if (breath.due()) await breath.pause();
-			this.#extend(base, y, j, extended, BigInt);
-			for (let i = 0; i < cols; i++) {
-				const tap = BigInt(taps[j * cols + i] as number | bigint);
-				for (let x = 0, at = i * dilation; x < width; x++, at += stride) sums[x] = (sums[x] as bigint) + tap * (extended[at] as bigint);
-			}
-		}
-		return sums;
-	}
-}
-
 /** Turns the sum of one result channel into what is stored; undefined where it does not fit. */
 function storeOf(problem: Problem, channel: number): (sum: number | bigint) => number | bigint | undefined {
 	const { output, overflow, rounding } = problem;
@@ -172,7 +143,13 @@ function storeOf(problem: Problem, channel: number): (sum: number | bigint) => n
 	return (sum) => (typeof sum === 'bigint' ? storeInteger(sum, output.dtype, overflow) : storeReal(sum, output.dtype, rounding, overflow));
 }
 
-async function run(problem: Problem, image: PlaneView, out: PlaneView, signal: AbortSignal | undefined): Promise<RunOutcome> {
+async function run(
+	problem: Problem,
+	steps: readonly Step[],
+	image: PlaneView,
+	out: PlaneView,
+	signal: AbortSignal | undefined,
+): Promise<RunOutcome> {
 	const began = performance.now();
 	const breath = watchfulBreath(image, signal);
 	const [batches, channels, height, width] = out.sizes;
@@ -183,7 +160,7 @@ async function run(problem: Problem, image: PlaneView, out: PlaneView, signal: A
 	let overflowAt = Infinity;
 	for (let channel = 0; channel < channels; channel++) {
 		const window = problem.windows[channel % kernels] as KernelWindow;
-		const rows = new DirectRows(problem, window, image);
+		const rows = rowsOf(problem, steps[channel % kernels] as Step, image);
 		const store = storeOf(problem, channel);
 		for (let n = 0; n < batches; n++) {
 			const base = image.offset + n * image.strides[0] + Math.floor(channel / kernels) * image.strides[1];
@@ -212,7 +189,7 @@ export const referenceBackend: Backend = {
 	candidates,
 	prepare: async (problem, plan): Promise<Executable> => ({
 		plan,
-		run: (image, out, signal) => run(problem, image, out, signal),
+		run: (image, out, signal) => run(problem, plan.steps, image, out, signal),
 		dispose: () => {},
 	}),
 };

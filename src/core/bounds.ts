@@ -3,7 +3,10 @@
  * verifier, every backend's tests and explain() use this module and no other tolerance.
  */
 import { DTYPES, type Dtype, type Overflow, type Rounding, roundTo } from './dtype.ts';
+import { radices } from './fft-size.ts';
+import type { Extent, Plan } from './plan.ts';
 import { isPlain, type KernelWindow, type Problem } from './problem.ts';
+import type { Region } from './regions.ts';
 import type { Split } from './structure.ts';
 
 /** How a plan's sums may err. */
@@ -20,6 +23,11 @@ export interface ErrorModel {
 	readonly epilogueUnit: number;
 	/** How far the products that stand for the kernel may be from it; absent where the taps are used as they are. */
 	readonly split?: Pick<Split, 'relative' | 'residual' | 'excess'>;
+	/**
+	 * Sums of Fourier transforms: roundings on the way from a region of pixels to the tile, each relative to the 2-norm of the region. The
+	 * depth is then that of a tile that was summed directly.
+	 */
+	readonly transformed?: number;
 }
 
 /** γ(n) = n·u / (1 − n·u): n roundings, each a factor 1 + δ with |δ| ≤ u. Higham, Accuracy and Stability, lemma 3.1. */
@@ -84,6 +92,41 @@ export function boxModel(problem: Problem, options: { relaxed?: boolean; epilogu
 	return model.unit === 0 ? model : { ...model, depth: model.depth + 2 };
 }
 
+/**
+ * Roundings of one butterfly, relative to the 2-norm of its results and to Σ|input| alike: docs/numerics.md. A twiddle factor costs its own
+ * rounding and a complex product.
+ */
+const BUTTERFLY: Readonly<Record<number, number>> = { 2: 1, 3: 6, 4: 2, 5: 11, 8: 6 };
+const TWIDDLE = 3.5;
+
+/** Roundings of a transform of length n. */
+function transformDepth(n: number): number {
+	const passes = radices(n);
+	if (passes === undefined) throw new RangeError(`${n} is no length of a transform`);
+	return passes.reduce((sum, radix) => sum + (BUTTERFLY[radix] as number), TWIDDLE * (passes.length - 1));
+}
+
+/**
+ * The model of overlap-save in tiles of `size`: pixels less the mean, forward, times the spectrum (rounded to the sum's type, formed in
+ * float64 by the same transform), and back. Two tiles share one transform, each scaled to a norm from 1 to 2.
+ */
+export function fftModel(
+	problem: Problem,
+	size: Extent,
+	options: { relaxed?: boolean; epilogue?: 'float32' | 'float64' } = {},
+): ErrorModel {
+	const once = transformDepth(size.height) + transformDepth(size.width);
+	const spectrum = problem.sum === 'float64' ? once + 1 : 1 + once * 2 ** -29;
+	return { ...directModel(problem, options), transformed: 1 + once + spectrum + COMPLEX_PRODUCT + once };
+}
+
+const COMPLEX_PRODUCT = Math.sqrt(5);
+
+/** √(1 + 2²): what two regions of norms from 1 to 2 may put upon the smaller one; the rest for roundings of the norms and means themselves. */
+const SHARED = 2.3;
+/** Roundings of mean·Σtap and its addition, and of the mean. */
+const MEAN_DEPTH = 4;
+
 /** What the bound of one pixel needs to know about it; sums over the taps of its window. */
 export interface PixelTerms {
 	/** Σ|tap·pixel| */
@@ -98,6 +141,8 @@ export interface PixelTerms {
 	readonly count: number;
 	readonly scale: number;
 	readonly bias: number;
+	/** What the pixel's tile reads, where sums come from Fourier transforms. */
+	readonly region?: Region;
 }
 
 /**
@@ -106,33 +151,36 @@ export interface PixelTerms {
  *     γ(n)·|s|·A  +  γ(4)·(|s|·A + |b|)  +  flushed subnormals: tiny·(|s|·(Σ|w| + Σ|x| + count) + 2)
  *
  * with A = Σ|tap·pixel|. The first γ is absent for exact integer sums, the second where scale is 1 and bias 0. Where products stand for
- * the kernel, A grows by what they cancel, and what they miss of the taps is added.
+ * the kernel, A grows by what they cancel, and what they miss of the taps is added. Sums of Fourier transforms add what the region
+ * shares with each of its pixels.
  */
 export function pixelBound(model: ErrorModel, terms: PixelTerms): number {
 	const scaled = Math.abs(terms.scale) * reached(model, terms);
-	const missed = Math.abs(terms.scale) * missing(model, terms);
+	const missed = Math.abs(terms.scale) * (missing(model, terms) + shared(model, terms));
 	const sum = model.unit === 0 ? 0 : gamma(model.depth, model.unit) * scaled;
 	const epilogue = model.epilogueUnit === 0 ? 0 : gamma(EPILOGUE_DEPTH, model.epilogueUnit) * (scaled + sum + Math.abs(terms.bias));
 	const epilogueFlushes = model.epilogueUnit === 0 ? 0 : 2; // the product and the addition
 	const flushes =
 		model.split === undefined
 			? terms.taps + terms.pixels + terms.count
-			: (1 + 2 * (terms.taps + model.split.excess)) * (1 + terms.pixels + terms.count); // Σ|column| ≤ 2·Σ|w|, each row before it flushes as a sum does
+			: (1 + 4 * (terms.taps + model.split.excess)) * (1 + terms.pixels + terms.count); // Σ|column| ≤ 4·Σ|w|, each row before it flushes as a sum does
 	const flushed = model.tiny * (Math.abs(terms.scale) * flushes + epilogueFlushes);
 	return sum + epilogue + missed + flushed;
 }
 
 /**
  * The bound of the sum itself, relative to max|image|·Σ|kernel|: the same number for every pixel. 0 where sums are exact. Flushed
- * subnormals, scale and bias are left out.
+ * subnormals, scale and bias are left out. A region of transforms is taken to be as bright as the image allows.
  */
-export function relativeBound(problem: Problem, model: ErrorModel): number {
+export function relativeBound(problem: Problem, { model, steps }: Pick<Plan, 'model' | 'steps'>): number {
 	const sumOnly = { ...model, tiny: 0, epilogueUnit: 0 };
+	const [step] = steps;
+	const region = step?.kind === 'fft' ? { region: { mean: 1, spread: Math.sqrt(step.size.height * step.size.width), direct: false } } : {};
 	let worst = 0;
 	for (const { taps } of problem.windows) {
 		const total = sumOfMagnitudes(taps);
 		if (total === 0) continue;
-		const terms = { magnitude: total, taps: total, pixels: taps.length, largest: 1, count: taps.length, scale: 1, bias: 0 };
+		const terms = { magnitude: total, taps: total, pixels: taps.length, largest: 1, count: taps.length, scale: 1, bias: 0, ...region };
 		worst = Math.max(worst, pixelBound(sumOnly, terms) / total);
 	}
 	return worst;
@@ -151,6 +199,12 @@ const reached = ({ split }: ErrorModel, { magnitude, largest }: PixelTerms): num
 /** |Σ(tap − Σ column·row)·pixel| at most. */
 const missing = ({ split }: ErrorModel, { magnitude, largest }: PixelTerms): number =>
 	split === undefined ? 0 : split.relative * magnitude + split.residual * largest;
+
+/** What rounding anywhere in the region may put upon this pixel. */
+function shared({ transformed, unit }: ErrorModel, { taps, region }: PixelTerms): number {
+	if (transformed === undefined || region === undefined || region.direct) return 0;
+	return taps * (SHARED * gamma(transformed, unit) * region.spread + MEAN_DEPTH * unit * Math.abs(region.mean));
+}
 
 /** True where intermediate results of this pixel may overflow the sum's type although every pixel is finite. */
 export const mayOverflow = (model: ErrorModel, terms: PixelTerms): boolean =>

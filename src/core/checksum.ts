@@ -8,7 +8,7 @@ import { type ChecksumFindings, findSuspects, type Suspect } from './checksum-su
 import { reader } from './dtype.ts';
 import { elementCount, type PlaneView } from './ndarray.ts';
 import { Oracle } from './oracle.ts';
-import { comparePixel, fail, type Verification, type VerifyTask, verify, type Worst } from './verify.ts';
+import { comparePixel, fail, regionsOf, type Verification, type VerifyTask, verify, type Worst } from './verify.ts';
 
 /** A backend's own way to find suspects; core/checksum-sums.ts says what it must find. */
 export type SuspectFinder = (image: PlaneView, out: PlaneView, scheme: ChecksumScheme, signal?: AbortSignal) => Promise<ChecksumFindings>;
@@ -41,13 +41,14 @@ export async function verifyChecksum(
 /** Recomputes the pixels of suspects. @throws VerificationError where one is wrong */
 async function confirm(task: VerifyTask, suspects: readonly Suspect[], choice: { seed: number; signal?: AbortSignal | undefined }) {
 	const oracle = new Oracle(task.problem, task.image);
+	const regions = regionsOf(task);
 	const read = reader(task.result.data, task.result.dtype);
 	const breath = breather(choice.signal);
 	let worst: Worst | undefined;
 	let [checked, left] = [0, Infinity];
 	for (const { batch, channel, column, from, to } of suspects) {
 		for (let y = from; y < to; y++) {
-			const here = comparePixel(task, oracle, read, [batch, channel, y, column]);
+			const here = comparePixel(task, oracle, read, [batch, channel, y, column], regions);
 			if (worst === undefined || here.share > worst.share) worst = here;
 			checked++;
 			if (breath.due()) await breath.pause();

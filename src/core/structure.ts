@@ -63,12 +63,20 @@ const meanRatio = (count: number, tap: (k: number) => number, other: (k: number)
 	return sum / terms;
 };
 
-/** Scales by a power of two so that 1/2 < Σ|row| ≤ 1: no sum over pixels leaves their range before the column is applied. */
+/** Scales by a power of two so that 1/4 < Σ|row| ≤ 1/2: no sum over pixels, rounded, leaves their range before the column is applied. */
 function balanced(column: readonly number[], row: readonly number[]): Product {
 	const total = row.reduce((sum, x) => sum + Math.abs(x), 0);
-	const factor = 2 ** -Math.ceil(Math.log2(total));
+	const factor = 2 ** (-1 - Math.ceil(Math.log2(total)));
 	return { column: column.map((x) => x / factor), row: row.map((x) => x * factor) };
 }
+
+/** False where a factor leaves the range of the sum's type, which its tap need not do. */
+function held(problem: Problem, { column, row }: Product): boolean {
+	const { max } = DTYPES[problem.sum === 'float32' ? 'float32' : 'float64'];
+	return [...column, ...row].every((x) => Math.abs(x) <= max);
+}
+
+const NOT_HELD = 'a factor of the kernel leaves the range of the sum';
 
 /** One product near the window, taps of float64, and its largest relative distance from a tap. */
 function floatProduct(window: KernelWindow): { product: Product; relative: number } {
@@ -128,14 +136,11 @@ function separate(problem: Problem): Found<Split> {
 			continue;
 		}
 		if (!DTYPES[problem.kernel.dtype].float) {
-			const product = integerProduct(window);
-			if (product === undefined) return { why: `${which} is no product of a column and a row of integers` };
-			each.push({
-				products: [problem.sum === 'integer' ? product : balanced(product.column, product.row)],
-				relative: 0,
-				residual: 0,
-				excess: 0,
-			});
+			const whole = integerProduct(window);
+			if (whole === undefined) return { why: `${which} is no product of a column and a row of integers` };
+			const product = problem.sum === 'integer' ? whole : balanced(whole.column, whole.row);
+			if (!held(problem, product)) return { why: NOT_HELD };
+			each.push({ products: [product], relative: 0, residual: 0, excess: 0 });
 			continue;
 		}
 		const { product, relative } = floatProduct(window);
@@ -144,6 +149,7 @@ function separate(problem: Problem): Found<Split> {
 				why: `${which} is not of rank 1 (a tap is off by ${relative.toPrecision(2)} of itself; the rounding of taps is ${permitted(problem).toPrecision(2)})`,
 			};
 		}
+		if (!held(problem, product)) return { why: NOT_HELD };
 		worst = Math.max(worst, relative);
 		each.push({ products: [product], relative, residual: 0, excess: 0 });
 	}
@@ -167,6 +173,7 @@ function approximate(problem: Problem, tolerance: number): Found<Split> {
 		const found = singularProducts(window, tolerance);
 		if (found === undefined) return { why: `no sum of fewer products than rows and columns is within the tolerance ${tolerance}` };
 		const products = found.products.map(({ column, row }) => balanced(column, row));
+		if (!products.every((product) => held(problem, product))) return { why: NOT_HELD };
 		each.push({ ...found, products, relative: 0 });
 		most = Math.max(most, products.length);
 		worst = Math.max(worst, found.residual / found.total);

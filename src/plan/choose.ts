@@ -39,12 +39,26 @@ function contend(lists: readonly (readonly Plan[])[]): Plan[] {
 	return plans.filter(({ predicted }) => predicted.milliseconds <= limit).slice(0, MOST_CONTENDERS);
 }
 
+/** What a backend could do; nothing where the image lies in a memory that it cannot read. */
+function candidatesOf(backend: Backend, problem: Problem, wish: PlanWish): Candidate[] {
+	const all = backend.candidates(problem, wish);
+	if (wish.memory !== 'device' || backend.capabilities.resident === true) return all;
+	const why = 'image and result are in device memory';
+	return all.map(({ algorithm }) => ({
+		name: `${algorithm}@${backend.name}`,
+		backend: backend.name,
+		algorithm,
+		code: 'UNSUPPORTED',
+		why,
+	}));
+}
+
 /**
  * @param backends usable ones, in order of preference
  * @throws UNSUPPORTED with every reason, where none can do it
  */
 export function choose(problem: Problem, backends: readonly Backend[], policy: Policy, absent: readonly Absent[] = []): Decision {
-	const lists = backends.map((backend) => backend.candidates(problem, policy.wish));
+	const lists = backends.map((backend) => candidatesOf(backend, problem, policy.wish));
 	const candidates: Candidate[] = [
 		...lists.flat(),
 		...absent.map(

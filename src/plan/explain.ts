@@ -53,7 +53,7 @@ function cells(candidate: Candidate, problem: Problem, chosen: boolean): string[
 	const mark = `${chosen ? '>' : ' '} ${name}`;
 	if (plan === undefined) return [mark, 'no', '', '', why];
 	const { milliseconds, bytes } = plan.predicted;
-	return [mark, showMilliseconds(milliseconds), showBytes(bytes), showBound(relativeBound(problem, plan.model)), why];
+	return [mark, showMilliseconds(milliseconds), showBytes(bytes), showBound(relativeBound(problem, plan)), why];
 }
 
 /** Several lines: the problem, what was chosen and what is known about it, every candidate with its cost or its reason. */
@@ -64,7 +64,7 @@ export function explain(decision: Decision): string {
 	const error =
 		model.unit === 0
 			? 'exact'
-			: `within γ(${model.depth})·Σ|tap·pixel|, u = 2^${Math.log2(model.unit)}; ${showBound(relativeBound(problem, model))} of max|image|·Σ|kernel|`;
+			: `within γ(${model.depth})·Σ|tap·pixel|, u = 2^${Math.log2(model.unit)}; ${showBound(relativeBound(problem, plan))} of max|image|·Σ|kernel|`;
 	return [
 		`${describe(problem)}  ->  ${problem.output.dtype} [${problem.output.shape.join(', ')}]`,
 		`plan         ${plan.name}`,
@@ -80,9 +80,11 @@ export function explain(decision: Decision): string {
 /** The Decision as JSON data: taps are left out, BigInts become strings. */
 export function toJSON(decision: Decision): Record<string, unknown> {
 	const { windows, ...problem } = decision.problem;
+	const { steps, ...plan } = decision.plan;
 	return {
-		...decision.plan,
-		bound: relativeBound(decision.problem, decision.plan.model),
+		...plan,
+		steps: steps.map((step) => (step.kind === 'separable' ? { ...step, products: step.products.length } : step)),
+		bound: relativeBound(decision.problem, decision.plan),
 		problem: {
 			...problem,
 			text: describe(decision.problem),
@@ -96,7 +98,7 @@ export function toJSON(decision: Decision): Record<string, unknown> {
 			backend,
 			milliseconds: plan?.predicted.milliseconds ?? null,
 			bytes: plan?.predicted.bytes ?? null,
-			bound: plan === undefined ? null : relativeBound(decision.problem, plan.model),
+			bound: plan === undefined ? null : relativeBound(decision.problem, plan),
 			why,
 		})),
 	};

@@ -1,7 +1,7 @@
 /** Random problems for the native backend below the API, and their judgement by src/core/oracle.ts. */
 import type { Backend, RunOutcome } from '../../src/backend/backend.ts';
 import { BOUNDARIES } from '../../src/core/boundary.ts';
-import { DTYPE_NAMES, DTYPES, type Dtype, numberToFloat16, reader } from '../../src/core/dtype.ts';
+import { DTYPE_NAMES, DTYPES, type Dtype, numberToFloat16, reader, type TypedArray } from '../../src/core/dtype.ts';
 import {
 	elementCount,
 	fromCanonical,
@@ -12,7 +12,7 @@ import {
 	toCanonical,
 } from '../../src/core/ndarray.ts';
 import { Oracle } from '../../src/core/oracle.ts';
-import type { Plan } from '../../src/core/plan.ts';
+import type { Algorithm, Plan } from '../../src/core/plan.ts';
 import { dilatedSize, makeProblem, type Problem, type Request } from '../../src/core/problem.ts';
 import type { randomStream } from '../../src/core/random.ts';
 import { compare } from '../../src/core/verify.ts';
@@ -84,6 +84,7 @@ export function randomRequest(random: Random): Request {
 	}
 	const holder = new DTYPES[kernelDtype].array(count * height * width);
 	for (let k = 0; k < holder.length; k++) holder[k] = chance(random, 0.15) ? zeroOf(kernelDtype) : randomElement(random, kernelDtype);
+	if (chance(random, 0.4)) structure(random, holder, kernelDtype, height, width);
 	const exact = reader(holder, kernelDtype);
 	const taps = DTYPES[kernelDtype].big
 		? (holder as BigInt64Array | BigUint64Array)
@@ -118,6 +119,22 @@ export function randomRequest(random: Random): Request {
 	};
 }
 
+/** Makes every kernel of a bank a product of a column and a row, or gives all its taps one value. */
+function structure(random: Random, holder: TypedArray, dtype: Dtype, height: number, width: number): void {
+	const { float, minInt, big } = DTYPES[dtype];
+	const constant = chance(random, 0.4);
+	const draw = () => between(random, float || minInt < 0n ? -9 : 0, 9) / (dtype === 'float32' || dtype === 'float64' ? 7 : 1);
+	for (let from = 0; from < holder.length; from += height * width) {
+		const column = Array.from({ length: height }, () => (constant ? 1 : draw()));
+		const value = draw();
+		const row = Array.from({ length: width }, () => (constant ? value : draw()));
+		for (let k = 0; k < height * width; k++) {
+			const tap = (column[Math.floor(k / width)] as number) * (row[k % width] as number);
+			holder[from + k] = (dtype === 'float16' ? numberToFloat16(tap) : big ? BigInt(tap) : tap) as number;
+		}
+	}
+}
+
 /** The value that a raw element stands for. */
 function elementValue(raw: number | bigint, dtype: Dtype): number | bigint {
 	const one = new DTYPES[dtype].array(1);
@@ -140,6 +157,12 @@ export interface Ran {
 	body: readonly [name: string, tiles: number];
 }
 
+/** The plans that a backend has for a problem, one for each algorithm that can do it. */
+export const plansOf = (backend: Backend, problem: Problem, tolerance?: number): Plan[] =>
+	backend
+		.candidates(problem, { method: 'auto', accuracy: 'norm', ...(tolerance === undefined ? {} : { tolerance }) })
+		.flatMap(({ plan }) => plan ?? []);
+
 /** Plans and runs a problem on a backend; `change` may alter the plan (tiles, threads, inline or not). */
 export async function runOn(
 	backend: Backend,
@@ -147,10 +170,11 @@ export async function runOn(
 	image: PlaneView,
 	out: PlaneView,
 	change = (plan: Plan) => plan,
+	algorithm: Algorithm = 'direct',
 ): Promise<Ran> {
-	const candidate = backend.candidates(problem, { method: 'auto', accuracy: 'norm' }).find(({ algorithm }) => algorithm === 'direct');
-	if (candidate?.plan === undefined) throw new Error('no direct plan');
-	const executable = await backend.prepare(problem, change(candidate.plan));
+	const plan = plansOf(backend, problem, 0.3).find((candidate) => candidate.algorithm === algorithm);
+	if (plan === undefined) throw new Error(`no ${algorithm} plan`);
+	const executable = await backend.prepare(problem, change(plan));
 	const outcome = await executable.run(image, out);
 	const { body } = executable as unknown as { body: [string, number] };
 	executable.dispose();

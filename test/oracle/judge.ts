@@ -3,6 +3,7 @@
  * storing some number within the bound of src/core/bounds.ts gives; the bound is evaluated on exact sums.
  */
 import { type ErrorModel, mayOverflow, type PixelTerms, pixelBound } from '../../src/core/bounds.ts';
+import type { Region } from '../../src/core/regions.ts';
 import type { Answer, Pixel, Request } from './definition.ts';
 import { type Dtype, formatOf, isFloat, type OverflowRule, rangeOf, store, storeNonFinite } from './dtypes.ts';
 import { add, type Dyadic, dyadic, magnitude, negate, type RoundingRule, toInteger, toNumber } from './dyadic.ts';
@@ -15,6 +16,13 @@ export interface Arithmetic {
 	readonly epilogue?: 'float32' | 'float64';
 	/** What formed the sums: the first word of a plan's name. Products and running sums have their own models. */
 	readonly algorithm?: string;
+	/** Of 'lowrank': how many products, Σ|tap − Σ products| and what these cancel, as the test has added them up. */
+	readonly split?: { readonly rank: number; readonly residual: number; readonly excess: number };
+}
+
+/** With the one region that stands for all of a result, where sums come from Fourier transforms. */
+interface Model extends ErrorModel {
+	readonly region?: Region;
 }
 
 const UNIT = { float32: 2 ** -24, float64: 2 ** -53 } as const;
@@ -22,7 +30,7 @@ const TINY = { float32: 2 ** -126, float64: 2 ** -1022 } as const;
 const MAX = { float32: (2 - 2 ** -23) * 2 ** 127, float64: Number.MAX_VALUE } as const;
 
 /** The error model of a direct, row-blocked sum, from API.md's table and docs/numerics.md. */
-export function modelOf(answer: Answer, arithmetic: Arithmetic = {}): ErrorModel {
+export function modelOf(answer: Answer, arithmetic: Arithmetic = {}): Model {
 	const factor = arithmetic.relaxed ? 2 : 1;
 	const epilogue = arithmetic.epilogue ?? (answer.sum === 'float32' ? 'float32' : 'float64');
 	const epilogueUnit = answer.plain ? 0 : factor * UNIT[epilogue];
@@ -34,11 +42,30 @@ export function modelOf(answer: Answer, arithmetic: Arithmetic = {}): ErrorModel
 	if (arithmetic.algorithm === 'separable') {
 		return { ...model, depth: depth + 2, split: { relative: 2 * UNIT[answer.sum], residual: 0, excess: 0 } };
 	}
+	if (arithmetic.split !== undefined) {
+		const { rank, residual, excess } = arithmetic.split;
+		return { ...model, depth: depth + rank + 1, split: { relative: 0, residual, excess } };
+	}
+	if (arithmetic.algorithm === 'fft') return { ...model, transformed: 200, region: regionOf(answer) };
 	return model;
 }
 
+/**
+ * What bounds the region of any tile of a small result: at most the whole of what the windows read, every pixel off the mean by at most
+ * twice the largest. (Three transforms of two axes of at most four passes, eight roundings each and a few more: 200.)
+ */
+function regionOf(answer: Answer): Region {
+	const largest = Math.max(0, ...answer.pixels.map((pixel) => toNumber(pixel.largest)));
+	const [height, width] = ['H', 'W'].map((axis) => (answer.shape[answer.layout.indexOf(axis)] as number) + answer.depth) as [
+		number,
+		number,
+	];
+	return { mean: largest, spread: Math.sqrt(height * width) * 2 * largest, direct: false };
+}
+
 /** An integer sum is exact: what may err is scale·sum + bias, however large the products were. */
-const termsOf = (pixel: Pixel, model: ErrorModel): PixelTerms => ({
+const termsOf = (pixel: Pixel, model: Model): PixelTerms => ({
+	...(model.region === undefined ? {} : { region: model.region }),
 	magnitude: toNumber(model.unit === 0 ? magnitude(pixel.sum) : pixel.magnitude),
 	taps: toNumber(pixel.taps),
 	pixels: toNumber(pixel.pixels),
@@ -61,7 +88,7 @@ export const rulesOf = (request: Request, answer: Answer): Rules => ({
 });
 
 /** Values that a pixel may take before it is stored; undefined where the sum itself may leave its type's range. */
-function permitted(pixel: Pixel, model: ErrorModel, exactly: boolean): { low: Dyadic; high: Dyadic } | undefined {
+function permitted(pixel: Pixel, model: Model, exactly: boolean): { low: Dyadic; high: Dyadic } | undefined {
 	const value = pixel.value as Dyadic;
 	if (exactly) return { low: value, high: value };
 	const terms = termsOf(pixel, model);
@@ -73,7 +100,7 @@ function permitted(pixel: Pixel, model: ErrorModel, exactly: boolean): { low: Dy
 export type Verdict = 'right' | 'wrong' | 'either';
 
 /** What 'throw' must do at one pixel: 'right' fits, 'wrong' does not fit, 'either' cannot be told within the bound. */
-export function fits(pixel: Pixel, answer: Answer, rules: Rules, model: ErrorModel): Verdict {
+export function fits(pixel: Pixel, answer: Answer, rules: Rules, model: Model): Verdict {
 	if (isFloat(rules.dtype)) return 'right';
 	if (typeof pixel.value === 'number') {
 		if (!Number.isNaN(pixel.value)) return 'wrong';
@@ -88,7 +115,7 @@ export function fits(pixel: Pixel, answer: Answer, rules: Rules, model: ErrorMod
 }
 
 /** Undefined where `actual` is allowed for the pixel, else a sentence. */
-export function judge(actual: number | bigint, pixel: Pixel, answer: Answer, rules: Rules, model: ErrorModel): string | undefined {
+export function judge(actual: number | bigint, pixel: Pixel, answer: Answer, rules: Rules, model: Model): string | undefined {
 	if (typeof pixel.value === 'number') return judgeNonFinite(actual, pixel.value, rules);
 	const exactly = answer.sum === 'integer' && pixel.scale === 1 && pixel.bias === 0;
 	const range = permitted(pixel, model, exactly);
@@ -167,7 +194,7 @@ export function judgeOverflow(
 ): string | undefined {
 	const named = /pixel \[([\d, ]+)\]/.exec(message ?? '')?.[1]?.replaceAll(' ', '');
 	if (message !== undefined && named === undefined) return `no pixel in: ${message}`;
-	const model = modelOf(answer, { ...arithmetic, algorithm: 'separable' }); // a message does not say what formed the sum: the widest
+	const model = modelOf(answer, { ...arithmetic, algorithm: arithmetic.algorithm ?? 'separable' }); // a message does not say what formed the sum: the widest
 	const rules = rulesOf(request, answer);
 	for (const [k, pixel] of answer.pixels.entries()) {
 		const verdict = fits(pixel, answer, rules, model);

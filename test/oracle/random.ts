@@ -82,6 +82,24 @@ function values(random: Random, dtype: Dtype, count: number, options: { zeros: n
 	});
 }
 
+/** Factors of a product whose taps no integer dtype wraps and float16 holds exactly. */
+function factors(random: Random, dtype: Dtype, count: number): number[] {
+	const low = isFloat(dtype) || rangeOf(dtype).min < 0n ? -5 : 0;
+	const whole = !isFloat(dtype) || dtype === 'float16' || random.chance(0.5);
+	return Array.from({ length: count }, () => (whole ? random.whole(low, 5) : (random.unit() - 0.3) * 4));
+}
+
+/** A kernel that is a product of a column and a row, or that has one value everywhere. */
+export function structured(random: Random, dtype: Dtype, rows: number, cols: number, kind: 'product' | 'constant'): Value[] {
+	const as = (tap: number): Value => (isBig(dtype) ? BigInt(Math.round(tap)) : dtype === 'float32' ? Math.fround(tap) : tap);
+	if (kind === 'constant') {
+		const [tap] = values(random, dtype, 1, { zeros: 0, strange: 0 });
+		return new Array<Value>(rows * cols).fill(tap as Value);
+	}
+	const [column, row] = [factors(random, dtype, rows), factors(random, dtype, cols)];
+	return column.flatMap((c) => row.map((r) => as(c * r)));
+}
+
 const size = (random: Random, empty: number, most: number): number =>
 	random.chance(empty) ? 0 : random.chance(0.75) ? random.whole(1, Math.min(7, most)) : random.whole(1, most);
 
@@ -144,10 +162,15 @@ export function randomRequest(seed: number): Request {
 	const count = shape.reduce((a, b) => a * b, 1);
 	const kernelShape = bank ? [kernels, kh, kw] : [kh, kw];
 	const zeros = random.pick([0, 0, 0.3, 0.8]);
+	const kind = random.pick(['any', 'any', 'product', 'constant'] as const);
+	const taps =
+		kind === 'any'
+			? values(random, kernelDtype, kernels * kh * kw, { zeros, strange: 0 })
+			: Array.from({ length: kernels }, () => structured(random, kernelDtype, kh, kw, kind)).flat();
 	return {
 		operation: random.pick(['convolve', 'correlate'] as const),
 		image: { dtype, layout, shape, values: values(random, dtype, count, { zeros: 0.05, strange: random.chance(0.15) ? 0.1 : 0 }) },
-		kernel: { dtype: kernelDtype, shape: kernelShape, values: values(random, kernelDtype, kernels * kh * kw, { zeros, strange: 0 }) },
+		kernel: { dtype: kernelDtype, shape: kernelShape, values: taps },
 		options,
 	};
 }

@@ -2,7 +2,7 @@
  * The calibration file: what was measured on this machine. `faltung calibrate` writes the constants of the cost model, policy 'measure'
  * its choices. Anybody may edit, copy or delete it, so nothing in it is believed before it is checked.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { FaltungError } from '../../core/errors.ts';
@@ -134,7 +134,7 @@ function update(path: string, change: (machine: Machine) => Machine): void {
 		writeFileSync(beside, `${JSON.stringify({ ...EMPTY, machines }, null, '\t')}\n`);
 		renameSync(beside, path);
 	} catch (cause) {
-		rmSync(beside, { force: true });
+		if (existsSync(beside)) rmSync(beside);
 		const reason = cause instanceof Error ? cause.message : String(cause);
 		throw new FaltungError('IO', `Expected to write the calibration file ${path} but could not: ${reason}. Set FALTUNG_CALIBRATION.`, {
 			cause,

@@ -1,11 +1,15 @@
 /** What the native backend could do for a problem: pure functions of the problem and of the machine's capabilities. */
-import type { Capabilities, PlanWish } from '../../backend/backend.ts';
+import type { Capabilities, Costs, PlanWish } from '../../backend/backend.ts';
 import { directModel } from '../../core/bounds.ts';
 import { DTYPES } from '../../core/dtype.ts';
 import { type Accumulator, ALGORITHMS, type Algorithm, type Candidate, type Extent, type Plan, planName } from '../../core/plan.ts';
-import { cannotOverflow, isPlain, type Problem, reach, sumMagnitude } from '../../core/problem.ts';
+import { cannotOverflow, isPlain, type Problem, sumMagnitude } from '../../core/problem.ts';
 import { MOST_THREADS, type NativeAccumulator } from './addon.ts';
-import { cellName, predict, type Work, withShipped } from './costs.ts';
+import { predict, withShipped } from './costs.ts';
+import { fftOption } from './fft.ts';
+import { isOption, type Option, type OptionOrReason } from './option.ts';
+import { boxOption, lowRankOption, separableOption } from './split.ts';
+import { workOf } from './work.ts';
 
 /** Register block of each accumulator's kernel, from the kernel table; absent: the scalar body. */
 export type Blocks = Readonly<Partial<Record<NativeAccumulator, Extent>>>;
@@ -47,43 +51,6 @@ const STATED: Readonly<Record<NativeAccumulator, Accumulator>> = {
 
 const BYTES: Readonly<Record<NativeAccumulator, number>> = { f32: 4, f64: 8, i16: 2, i64: 8, i128: 16, i192: 24 };
 
-// ── cost ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** Stores that native/store.h does not know go through the scalar code. */
-function storesSlowly(problem: Problem, accumulator: NativeAccumulator): boolean {
-	const { float, bytes } = DTYPES[problem.output.dtype];
-	if (float) return problem.output.dtype === 'float16' && accumulator !== 'f32';
-	return (problem.overflow !== 'wrap' && bytes > 2 && accumulator !== 'i64') || (problem.overflow === 'throw' && !cannotOverflow(problem));
-}
-
-/** What a problem costs whatever the algorithm. */
-function commonWork(problem: Problem, accumulator: NativeAccumulator): Omit<Work, 'cell' | 'counts'> {
-	const pixels = problem.image.sizes.reduce((a, b) => a * b, 1);
-	const outputs = problem.output.sizes.reduce((a, b) => a * b, 1);
-	return {
-		bytes: pixels * DTYPES[problem.image.dtype].bytes + outputs * DTYPES[problem.output.dtype].bytes,
-		scalarStores: storesSlowly(problem, accumulator) ? outputs : 0,
-		mapEntries: mapped(problem),
-	};
-}
-
-/** Outputs of one kernel of the bank. */
-function perKernel(problem: Problem): number {
-	const [n, , height, width] = problem.output.sizes;
-	return n * problem.image.sizes[1] * height * width;
-}
-
-function directWork(problem: Problem, accumulator: NativeAccumulator): Work {
-	const outputs = perKernel(problem);
-	const [rows, taps] = problem.windows.reduce(([a, b], window) => [a + window.rows, b + window.rows * window.cols], [0, 0]);
-	const counts = [outputs * problem.windows.length, outputs * rows, outputs * taps];
-	return { cell: cellName('direct', accumulator), counts, ...commonWork(problem, accumulator) };
-}
-
-/** Entries of the index maps, holes of dilated kernels included: they are walked where a large dilation reaches far. */
-const mapped = (problem: Problem): number =>
-	problem.windows.reduce((sum, window) => sum + reach(problem, window, 0).count + reach(problem, window, 1).count, 0);
-
 // ── tiles ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Bytes of open output rows that should stay in the first-level cache beside the input row. */
@@ -118,45 +85,82 @@ function overflowText(problem: Problem, accumulator: NativeAccumulator): string 
 	return accumulator === 'i64' && wraps(problem) ? `${rule}; taken modulo 2^64` : `${rule}; ${bits}`;
 }
 
-function directPlan(problem: Problem, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Plan {
-	const isa = capabilities.isa as string;
-	const accumulator = accumulatorOf(problem);
-	const costs = capabilities.costs ?? withShipped(isa);
-	const most = Math.min(wish.threads ?? capabilities.threads, MOST_THREADS);
-	const { milliseconds, threads } = predict(costs, directWork(problem, accumulator), { most, cores: capabilities.threads });
-	const tile = tileOf(problem, accumulator, threads);
-	const block = blocks[accumulator] ?? { height: 1, width: 1 };
+function directOption(problem: Problem, accumulator: NativeAccumulator, body: string, blockRows: number): Option {
 	const largest = Math.max(0, ...problem.windows.map(({ rows }) => rows));
 	return {
-		name: planName({ algorithm: 'direct', problem, tile, block, backend: 'native', isa }),
-		algorithm: 'direct',
+		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
+		model: directModel(problem),
+		why: `always possible; ${STATED[accumulator]} sums, ${body}`,
+		blockRows,
+		tile: (threads) => tileOf(problem, accumulator, threads),
+		memory: (threads, tile) => threads * (largest + 3) * tile.width * BYTES[accumulator],
+	};
+}
+
+/** The machine, as far as plans depend on it. */
+interface Machine {
+	readonly isa: string;
+	readonly block: Extent | undefined;
+	readonly costs: Costs;
+	/** Threads that a run may use, and cores that can run them. */
+	readonly most: number;
+	readonly cores: number;
+}
+
+function planOf(problem: Problem, algorithm: Algorithm, option: Option, { isa, block, costs, most, cores }: Machine): Plan {
+	const accumulator = accumulatorOf(problem);
+	const { milliseconds, threads } = predict(costs, workOf(problem, accumulator, option.steps), { most, cores });
+	const tile = option.tile(threads);
+	const registers = { height: option.blockRows, width: block?.width ?? 1 };
+	return {
+		name: planName({ algorithm, problem, tile, block: registers, backend: 'native', isa }),
+		algorithm,
 		backend: 'native',
 		isa,
 		threads,
 		tile,
-		block,
+		block: registers,
 		accumulator: STATED[accumulator],
 		overflow: overflowText(problem, accumulator),
-		model: directModel(problem),
-		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
-		predicted: { milliseconds, bytes: threads * (largest + 3) * tile.width * BYTES[accumulator], from: costs.from },
+		model: option.model,
+		steps: option.steps,
+		predicted: { milliseconds, bytes: option.memory(threads, tile), from: costs.from },
 	};
 }
 
-const LATER: Readonly<Record<Exclude<Algorithm, 'direct'>, string>> = {
-	separable: 'the native backend does not split kernels into columns and rows yet',
-	lowrank: 'the native backend does not split kernels into columns and rows yet',
-	box: 'the native backend has no running sums yet',
-	fft: 'the native backend has no Fourier transform yet',
-};
+/** What each algorithm would do, or the reason against it. */
+function optionOf(problem: Problem, algorithm: Algorithm, wish: PlanWish, { isa, block, costs, most }: Machine): OptionOrReason {
+	const accumulator = accumulatorOf(problem);
+	const bytes = BYTES[accumulator];
+	switch (algorithm) {
+		case 'direct':
+			return directOption(problem, accumulator, block === undefined ? 'scalar C' : `${isa} registers`, block?.height ?? 1);
+		case 'separable':
+			return separableOption(problem, accumulator, bytes);
+		case 'lowrank':
+			return lowRankOption(problem, accumulator, bytes, wish);
+		case 'box':
+			return boxOption(problem, accumulator, bytes);
+		case 'fft':
+			return fftOption(problem, wish, costs, most);
+	}
+}
 
 /** Every algorithm, as a plan or with the reason against it. */
 export function candidates(problem: Problem, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Candidate[] {
+	const isa = capabilities.isa as string;
+	const machine: Machine = {
+		isa,
+		block: blocks[accumulatorOf(problem)],
+		costs: capabilities.costs ?? withShipped(isa),
+		most: Math.min(wish.threads ?? capabilities.threads, MOST_THREADS),
+		cores: capabilities.threads,
+	};
 	return ALGORITHMS.map((algorithm) => {
-		const common = { name: `${algorithm}@native.${capabilities.isa}`, backend: 'native', algorithm };
-		if (algorithm !== 'direct') return { ...common, code: 'UNSUPPORTED', why: LATER[algorithm] };
-		const plan = directPlan(problem, capabilities, blocks, wish);
-		const body = blocks[accumulatorOf(problem)] === undefined ? 'scalar C' : `${capabilities.isa} registers`;
-		return { ...common, name: plan.name, plan, why: `always possible; ${plan.accumulator} sums, ${body}` };
+		const common = { name: `${algorithm}@native.${isa}`, backend: 'native', algorithm };
+		const option = optionOf(problem, algorithm, wish, machine);
+		if (!isOption(option)) return { ...common, code: 'UNSUPPORTED', why: option.why };
+		const plan = planOf(problem, algorithm, option, machine);
+		return { ...common, name: plan.name, plan, why: option.why };
 	});
 }

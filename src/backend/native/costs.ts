@@ -10,6 +10,12 @@ import { ACCUMULATORS, type NativeAccumulator } from './addon.ts';
  */
 export const TERMS = {
 	direct: ['outputs', 'outputs × rows', 'outputs × taps'],
+	/** Factors of all products; a row of a strided result has those of the rows that it skips. */
+	separable: ['outputs', 'outputs × row factors', 'outputs × column factors'],
+	/** Pixels of strided results are those that lie between outputs, too. */
+	box: ['pixels', 'pixels × log2 columns'],
+	/** "pairs" are the elements of all transforms: one for two pixels of a region, padding included. */
+	fft: ['pairs', 'pairs × passes', 'pixels of regions and outputs', 'tiles'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 export type CostedAlgorithm = keyof typeof TERMS;
@@ -46,36 +52,68 @@ const SHARED = { scalarStore: [6], map: [40], pool: [50_000], gain: [0.9], byte:
 const SAPPHIRE_RAPIDS =
 	'shipped: Sapphire Rapids Xeon at 3.4 GHz, 2 cores, gcc 12, Node 20, 2026-11-23; best of seven runs at K = 3 and 9 on 768² images';
 
-/** Used where nothing was measured on this machine. Instruction sets that are not listed count as `base`. */
+/**
+ * Used where nothing was measured on this machine. The transforms' constants are of another one, an EPYC of the Zen 5 generation (2 cores,
+ * gcc 12, 2026-11-24): 27 square sizes of 64 to 1024 in float32 on AVX-512, which they meet within a fifth, 14 on the others. Instruction sets that are not listed count as `base`. */
 const SHIPPED: Readonly<Record<string, Costs>> = {
 	avx512: {
 		from: SAPPHIRE_RAPIDS,
 		numbers: {
 			...SHARED,
+			'fft.f32': [0.2, 0.12, 0.15, 3000],
+			'fft.f64': [0.42, 0.252, 0.3, 3000],
 			'direct.f32': [0.3, 0, 0.017],
 			'direct.f64': [0.3, 0, 0.031],
 			'direct.i16': [0.3, 0, 0.011],
 			'direct.i64': [0.3, 0, 0.097],
+			'separable.f32': [0.4, 0.02, 0.02],
+			'separable.f64': [0.8, 0.04, 0.04],
+			'separable.i16': [0.3, 0.015, 0.015],
+			'separable.i64': [1, 0.1, 0.1],
+			'box.f32': [0.6, 0.05],
+			'box.f64': [1.2, 0.1],
+			'box.i16': [0.5, 0.03],
+			'box.i64': [1.5, 0.1],
 		},
 	},
 	avx2: {
 		from: SAPPHIRE_RAPIDS,
 		numbers: {
 			...SHARED,
+			'fft.f32': [0.4, 0.24, 0.15, 3000],
+			'fft.f64': [0.84, 0.504, 0.3, 3000],
 			'direct.f32': [0.3, 0, 0.025],
 			'direct.f64': [0.3, 0, 0.047],
 			'direct.i16': [0.3, 0, 0.017],
 			'direct.i64': [0.3, 0, 0.21],
+			'separable.f32': [0.4, 0.03, 0.03],
+			'separable.f64': [0.8, 0.06, 0.06],
+			'separable.i16': [0.3, 0.02, 0.02],
+			'separable.i64': [1, 0.2, 0.2],
+			'box.f32': [0.6, 0.06],
+			'box.f64': [1.2, 0.12],
+			'box.i16': [0.5, 0.04],
+			'box.i64': [1.5, 0.15],
 		},
 	},
 	base: {
 		from: SAPPHIRE_RAPIDS,
 		numbers: {
 			...SHARED,
+			'fft.f32': [0.88, 0.528, 0.15, 3000],
+			'fft.f64': [1.85, 1.11, 0.3, 3000],
 			'direct.f32': [0.3, 0, 0.063],
 			'direct.f64': [0.3, 0, 0.14],
 			'direct.i16': [0.3, 0, 0.047],
 			'direct.i64': [0.3, 0, 0.51],
+			'separable.f32': [0.5, 0.08, 0.08],
+			'separable.f64': [1, 0.16, 0.16],
+			'separable.i16': [0.4, 0.05, 0.05],
+			'separable.i64': [1.5, 0.5, 0.5],
+			'box.f32': [0.8, 0.1],
+			'box.f64': [1.6, 0.2],
+			'box.i16': [0.6, 0.06],
+			'box.i64': [2, 0.3],
 		},
 	},
 };

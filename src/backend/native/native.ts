@@ -156,7 +156,7 @@ class NativeBackend implements Backend {
 			backend: 'native',
 			isa,
 			threads,
-			algorithms: ['direct'],
+			algorithms: ['direct', 'separable', 'lowrank', 'box', 'fft'],
 			sums: ['integer', 'float32', 'float64'],
 			limits: { isas: addon.isas().join(' '), mostThreads: MOST_THREADS },
 			costs: withShipped(isa, costs),

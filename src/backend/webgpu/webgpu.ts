@@ -73,6 +73,7 @@ function capabilitiesOf({ device, facts }: DeviceSession): Capabilities {
 			maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
 			features: facts.features.join(' '),
 		},
+		resident: true,
 		software: facts.software,
 	};
 }

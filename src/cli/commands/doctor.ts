@@ -2,12 +2,13 @@
 import os from 'node:os';
 import type { Command } from 'commander';
 import { backends } from '../../api/backends.ts';
+import { calibrationPath, machineName, readCalibration } from '../../backend/native/calibration.ts';
 import { loadSharp } from '../../node/images.ts';
 import type { Context } from '../context.ts';
 import { print, printJson, table } from '../terminal.ts';
 import { version } from '../version.ts';
 
-const VARIABLES = ['FALTUNG_BACKEND', 'FALTUNG_ISA', 'FALTUNG_THREADS', 'FALTUNG_REQUIRE'] as const;
+const VARIABLES = ['FALTUNG_BACKEND', 'FALTUNG_ISA', 'FALTUNG_THREADS', 'FALTUNG_REQUIRE', 'FALTUNG_CALIBRATION'] as const;
 
 export function addDoctor(program: Command, _context: Context): void {
 	program
@@ -27,6 +28,25 @@ async function sharpState(): Promise<string> {
 	return `${sharp.versions.sharp ?? ''} (libvips ${sharp.versions.vips}): pictures can be read and written`;
 }
 
+const DAY_MS = 86_400_000;
+
+/** The calibration file, and how old this machine's part of it is. */
+function calibrationState(): string {
+	const path = calibrationPath();
+	if (path === undefined) return 'switched off (FALTUNG_CALIBRATION)';
+	const { calibration, problem } = readCalibration(path);
+	if (problem !== undefined) return problem;
+	const machine = calibration.machines[machineName()];
+	const measured = Object.entries(machine?.costs ?? {}).map(([isa, { date, version: by }]) => {
+		const days = Math.floor((Date.now() - Date.parse(date)) / DAY_MS);
+		const age = days === 0 ? 'today' : days === 1 ? 'yesterday' : `${days} days ago`;
+		return `${isa} measured ${age} with faltung ${by}${by === version() ? '' : ' and therefore ignored'}`;
+	});
+	const choices = Object.keys(machine?.choices ?? {}).length;
+	if (measured.length === 0 && choices === 0) return `none for this machine in ${path}: shipped constants (faltung calibrate measures)`;
+	return `${path}: ${[...measured, `${choices} remembered ${choices === 1 ? 'choice' : 'choices'}`].join(', ')}`;
+}
+
 async function run(json: boolean): Promise<void> {
 	const cpus = os.cpus();
 	const machine = {
@@ -36,6 +56,7 @@ async function run(json: boolean): Promise<void> {
 		cpu: `${cpus[0]?.model.trim() ?? 'unknown'}, ${cpus.length} logical cores`,
 		memory: `${(os.totalmem() / 2 ** 30).toFixed(1)} GiB, ${(os.freemem() / 2 ** 30).toFixed(1)} GiB free`,
 		sharp: await sharpState(),
+		calibration: calibrationState(),
 	};
 	const environment = Object.fromEntries(VARIABLES.map((name) => [name, process.env[name] ?? null]));
 	const list = await backends();
@@ -47,7 +68,7 @@ async function run(json: boolean): Promise<void> {
 		...Object.entries(machine),
 		...Object.entries(environment).map(([name, value]) => [name, value ?? 'not set'] as [string, string]),
 	];
-	for (const [name, value] of rows) print(`${name.padEnd(16)} ${value}`);
+	for (const [name, value] of rows) print(`${name.padEnd(19)} ${value}`);
 	print('');
 	const cells = list.map(({ name, usable, reason, device, isa, threads, limits }) => {
 		const about = [

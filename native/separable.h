@@ -1,0 +1,136 @@
+/*
+ * Sums along one axis, once per accumulator: taps along a row of pixels, and taps down a stack of lines. Included by body.h with
+ *   ACC (f32 ...)  T (element)  MULADD(a, b, c) = a*b + c
+ *
+ * A line of row sums is stored once and loaded by COLUMN_OUTPUTS outputs at a time, so that the column takes one load for several
+ * multiply-adds. The row loads a vector per multiply-add: neighbours differ by one element, and shuffling them out of aligned
+ * vectors costs the port that the multiply-adds need.
+ */
+#define JOIN3_(a, b, c) a##_##b##_##c
+#define JOIN3(a, b, c) JOIN3_(a, b, c)
+#define FN(name) JOIN3(name, ACC, ISA)
+#define L ((int64_t)(VECTOR_BYTES / sizeof(T)))
+#define VEC FN(line)
+#define LOOSE FN(loose_line)
+
+typedef T VEC __attribute__((vector_size(VECTOR_BYTES)));
+typedef T LOOSE __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(T)), may_alias));
+
+#define LOAD_LINE(p) (*(const LOOSE *)(p))
+#define STORE_LINE(p, v) (*(LOOSE *)(p) = (v))
+#define BROADCAST(x) ((x) - (VEC){}) /* not + : a tap of -0 keeps its sign */
+
+static inline __attribute__((always_inline)) void FN(row_block)(const conv_row_call *call, int64_t x, int vectors, int64_t cols,
+                                                                const int64_t *offsets) {
+	VEC sum[8];
+	const T *row = (const T *)call->row + x, *taps = call->taps;
+	if (call->ahead)
+#pragma GCC unroll 8
+		for (int v = 0; v < vectors; v++) __builtin_prefetch((const T *)call->ahead + x + v * L);
+	{
+		const T *q = offsets ? row + offsets[0] : row;
+		const VEC w = BROADCAST(taps[0]);
+#pragma GCC unroll 8
+		for (int v = 0; v < vectors; v++) sum[v] = LOAD_LINE(q + v * L) * w;
+	}
+	for (int64_t i = 1; i < cols; i++) {
+		const T *q = offsets ? row + offsets[i] : row + i;
+		const VEC w = BROADCAST(taps[i]);
+#pragma GCC unroll 8
+		for (int v = 0; v < vectors; v++) sum[v] = MULADD(LOAD_LINE(q + v * L), w, sum[v]);
+	}
+#pragma GCC unroll 8
+	for (int v = 0; v < vectors; v++) STORE_LINE((T *)call->to + x + v * L, sum[v]);
+}
+
+static void FN(row_sums)(const conv_row_call *call) {
+	int64_t x = 0;
+	if (call->offsets) {
+		for (; x + 8 * L <= call->width; x += 8 * L) FN(row_block)(call, x, 8, call->cols, call->offsets);
+		for (; x < call->width; x += L) FN(row_block)(call, x, 1, call->cols, call->offsets);
+		return;
+	}
+	for (; x + 8 * L <= call->width; x += 8 * L) FN(row_block)(call, x, 8, call->cols, NULL);
+	for (; x < call->width; x += L) FN(row_block)(call, x, 1, call->cols, NULL);
+}
+
+/* Output o of `outputs` sums lines o .. o + taps - 1; at least as many taps as outputs. */
+static inline __attribute__((always_inline)) void FN(column_block)(const conv_column_call *call, int64_t x, int outputs, int vectors) {
+	VEC sum[COLUMN_OUTPUTS][8], p[8];
+	const T *taps = call->taps;
+#pragma GCC unroll 8
+	for (int k = 0; k < outputs; k++) {
+		const T *line = (const T *)call->lines[k] + x;
+#pragma GCC unroll 8
+		for (int v = 0; v < vectors; v++) p[v] = LOAD_LINE(line + v * L);
+#pragma GCC unroll 8
+		for (int o = 0; o <= k; o++) {
+			const VEC w = BROADCAST(taps[k - o]);
+#pragma GCC unroll 8
+			for (int v = 0; v < vectors; v++) sum[o][v] = o == k ? p[v] * w : MULADD(p[v], w, sum[o][v]);
+		}
+	}
+	for (int64_t k = outputs; k < call->count; k++) {
+		const T *line = (const T *)call->lines[k] + x;
+#pragma GCC unroll 8
+		for (int v = 0; v < vectors; v++) p[v] = LOAD_LINE(line + v * L);
+#pragma GCC unroll 8
+		for (int o = 0; o < outputs; o++) {
+			const VEC w = BROADCAST(taps[k - o]);
+#pragma GCC unroll 8
+			for (int v = 0; v < vectors; v++) sum[o][v] = MULADD(p[v], w, sum[o][v]);
+		}
+	}
+#pragma GCC unroll 8
+	for (int k = 0; k < outputs - 1; k++) {
+		const T *line = (const T *)call->lines[call->count + k] + x;
+#pragma GCC unroll 8
+		for (int v = 0; v < vectors; v++) p[v] = LOAD_LINE(line + v * L);
+#pragma GCC unroll 8
+		for (int o = k + 1; o < outputs; o++) {
+			const VEC w = BROADCAST(taps[call->count + k - o]);
+#pragma GCC unroll 8
+			for (int v = 0; v < vectors; v++) sum[o][v] = MULADD(p[v], w, sum[o][v]);
+		}
+	}
+#pragma GCC unroll 8
+	for (int o = 0; o < outputs; o++) {
+		if (call->add) {
+			const T *before = (const T *)call->add[o] + x;
+#pragma GCC unroll 8
+			for (int v = 0; v < vectors; v++) sum[o][v] = LOAD_LINE(before + v * L) + sum[o][v];
+		}
+		T *to = (T *)call->to[o] + x;
+		if (call->stream) {
+#pragma GCC unroll 8
+			for (int v = 0; v < vectors; v++) STREAM(to + v * L, sum[o][v]);
+		} else {
+#pragma GCC unroll 8
+			for (int v = 0; v < vectors; v++) STORE_LINE(to + v * L, sum[o][v]);
+		}
+	}
+}
+
+#define COLUMNS(outputs, vectors)                                                                              \
+	{                                                                                                          \
+		int64_t x = 0;                                                                                         \
+		for (; x + (vectors)*L <= call->width; x += (vectors)*L) FN(column_block)(call, x, outputs, vectors);  \
+		for (; x < call->width; x += L) FN(column_block)(call, x, outputs, 1);                                 \
+	}
+
+static void FN(column_sums)(const conv_column_call *call) {
+	if (call->outputs == 4) COLUMNS(4, REGISTERS == 32 ? 4 : 2)
+	else if (call->outputs == 2) COLUMNS(2, 4)
+	else COLUMNS(1, 8)
+}
+
+#undef COLUMNS
+#undef BROADCAST
+#undef STORE_LINE
+#undef LOAD_LINE
+#undef LOOSE
+#undef VEC
+#undef L
+#undef FN
+#undef JOIN3
+#undef JOIN3_

@@ -1,0 +1,59 @@
+/** What a native plan has to do, counted: the left-hand side of the cost model. */
+import { DTYPES } from '../../core/dtype.ts';
+import { cannotOverflow, type Problem, reach } from '../../core/problem.ts';
+import type { FftStep, Step } from '../../core/steps.ts';
+import type { NativeAccumulator } from './addon.ts';
+import { cellName, type Work } from './costs.ts';
+import { fftCounts } from './fft.ts';
+
+/** Stores that native/store.h does not know go through the scalar code. */
+function storesSlowly(problem: Problem, accumulator: NativeAccumulator): boolean {
+	const { float, bytes } = DTYPES[problem.output.dtype];
+	if (float) return problem.output.dtype === 'float16' && accumulator !== 'f32';
+	return (problem.overflow !== 'wrap' && bytes > 2 && accumulator !== 'i64') || (problem.overflow === 'throw' && !cannotOverflow(problem));
+}
+
+/** Entries of the index maps, holes of dilated kernels included: they are walked where a large dilation reaches far. */
+const mapped = (problem: Problem): number =>
+	problem.windows.reduce((sum, window) => sum + reach(problem, window, 0).count + reach(problem, window, 1).count, 0);
+
+/** Counts of one step, per output, in the order of TERMS. */
+function perOutput({ stride: [down, across] }: Problem, step: Exclude<Step, FftStep>): number[] {
+	const { rows, cols } = step;
+	switch (step.kind) {
+		case 'direct':
+			return [1, rows, rows * cols];
+		case 'separable':
+			return [1, step.products.length * cols * Math.min(down, rows), step.products.length * rows]; // rows between outputs are summed too
+		case 'box': {
+			const pixels = Math.min(down, rows) * across; // a strided row is summed whole
+			return [pixels, pixels * Math.log2(Math.max(1, cols))];
+		}
+	}
+}
+
+/** Counts of all steps. */
+function countsOf(problem: Problem, steps: readonly Step[], perKernel: number): readonly number[] {
+	const [first] = steps;
+	if (first?.kind === 'fft') return fftCounts(problem, first.size);
+	const counts: number[] = [];
+	for (const step of steps as readonly Exclude<Step, FftStep>[]) {
+		for (const [k, each] of perOutput(problem, step).entries()) counts[k] = (counts[k] ?? 0) + each * perKernel;
+	}
+	return counts;
+}
+
+/** @param steps of one plan, all of one kind */
+export function workOf(problem: Problem, accumulator: NativeAccumulator, steps: readonly Step[]): Work {
+	const [n, , height, width] = problem.output.sizes;
+	const perKernel = n * problem.image.sizes[1] * height * width;
+	const outputs = perKernel * problem.windows.length;
+	const pixels = problem.image.sizes.reduce((a, b) => a * b, 1);
+	return {
+		cell: cellName(steps[0]?.kind ?? 'direct', accumulator),
+		counts: countsOf(problem, steps, perKernel),
+		bytes: pixels * DTYPES[problem.image.dtype].bytes + outputs * DTYPES[problem.output.dtype].bytes,
+		scalarStores: storesSlowly(problem, accumulator) ? outputs : 0,
+		mapEntries: mapped(problem),
+	};
+}
