@@ -302,6 +302,7 @@ NAPI_MODULE_INIT() {
 	} FUNCTIONS[] = {
 		{"isas", isas},           {"kernels", kernels},        {"prepare", prepare},
 		{"dispose", dispose},     {"runHere", addon_run_here}, {"start", addon_start},
+		{"checksum", addon_checksum},
 		{"cancel", addon_cancel}, {"body", body},              {"probeCopy", probe_copy},   {"probeMultiplyAdd", probe_multiply_add},
 	};
 	instance *data = calloc(1, sizeof *data);

@@ -31,6 +31,7 @@ instance *addon_instance(napi_env env);
 
 napi_value addon_run_here(napi_env env, napi_callback_info info);
 napi_value addon_start(napi_env env, napi_callback_info info);
+napi_value addon_checksum(napi_env env, napi_callback_info info);
 napi_value addon_cancel(napi_env env, napi_callback_info info);
 
 /* Called on the JavaScript thread for each finished run. */

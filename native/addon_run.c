@@ -104,6 +104,30 @@ static void await_run(pending *p) {
 	pthread_mutex_unlock(&lock);
 }
 
+/* count, worst, threshold, then batch, channel, column, from, to of each suspect. */
+static int findings_of(napi_env env, const conv_findings *f, napi_value *to) {
+	const int64_t told = f->count < CONV_SUSPECTS ? f->count : CONV_SUSPECTS;
+	const size_t length = (size_t)(3 + told * 5);
+	void *data;
+	napi_value buffer;
+	if (napi_create_arraybuffer(env, length * 8, &data, &buffer) != napi_ok ||
+	    napi_create_typedarray(env, napi_float64_array, length, buffer, 0, to) != napi_ok)
+		return 0;
+	double *d = data;
+	*d++ = (double)f->count;
+	*d++ = f->worst;
+	*d++ = f->threshold;
+	for (int64_t k = 0; k < told; k++) {
+		const conv_suspect *s = &f->suspects[k];
+		*d++ = (double)s->n;
+		*d++ = (double)s->channel;
+		*d++ = (double)s->column;
+		*d++ = (double)s->from;
+		*d++ = (double)s->to;
+	}
+	return 1;
+}
+
 void addon_settle(napi_env env, napi_value unused, void *context, void *data) {
 	pending *p = data;
 	(void)unused;
@@ -113,10 +137,13 @@ void addon_settle(napi_env env, napi_value unused, void *context, void *data) {
 		return;
 	}
 	unlink_run(p);
+	napi_value args[4];
+	size_t count = 3;
+	if (env != NULL && p->status == CONV_OK && conv_run_findings(p->run) && findings_of(env, conv_run_findings(p->run), &args[3])) count = 4;
 	conv_run_free(p->run);
 	p->run = NULL;
 	if (env != NULL) {
-		napi_value callback, receiver, args[3];
+		napi_value callback, receiver;
 		if (p->owner->first == NULL) napi_unref_threadsafe_function(env, p->owner->settle);
 		napi_get_undefined(env, &receiver);
 		napi_create_int32(env, p->status, &args[0]);
@@ -126,7 +153,7 @@ void addon_settle(napi_env env, napi_value unused, void *context, void *data) {
 		napi_delete_reference(env, p->callback);
 		napi_delete_reference(env, p->image);
 		napi_delete_reference(env, p->out);
-		if (found == napi_ok) napi_call_function(env, receiver, callback, 3, args, NULL);
+		if (found == napi_ok) napi_call_function(env, receiver, callback, count, args, NULL);
 	}
 	let_go(p);
 }
@@ -170,15 +197,41 @@ static void drop(napi_env env, pending *p) {
 	let_go(p);
 }
 
-napi_value addon_start(napi_env env, napi_callback_info info) {
-	napi_value args[6];
-	size_t count = 6;
+/* The words of checksum()'s parameters, before weights, slope and offset. */
+enum { MODULAR, LENGTH, SAMPLES, STRIP, LARGEST, CENTRE, CHECKSUM_WORDS };
+
+static int read_checksum(napi_env env, napi_value value, conv_checksum *what, int64_t channels) {
+	static const char expected[] = "Expected a Float64Array of 6 words, the weights, and slope and offset of every channel for the checksum.";
+	void *data;
+	int64_t bytes;
+	if (!addon_typed_array(env, value, 1u << napi_float64_array, expected, &data, &bytes)) return 0;
+	const double *d = data;
+	const int64_t words = bytes / 8 - CHECKSUM_WORDS;
+	/* written so that a NaN fails */
+	const int fits = words >= 0 && d[LENGTH] >= 1 && d[LENGTH] <= 1 << 20 && d[SAMPLES] >= 1 && d[SAMPLES] <= 64 && d[STRIP] >= 1 &&
+	                 d[STRIP] <= 1 << 20 && words == (int64_t)d[LENGTH] + 2 * channels;
+	if (!fits) {
+		addon_throw(env, "INVALID_ARGUMENT", expected);
+		return 0;
+	}
+	*what = (conv_checksum){.modular = d[MODULAR] != 0,
+	                        .length = (int64_t)d[LENGTH],
+	                        .samples = (int64_t)d[SAMPLES],
+	                        .strip = (int64_t)d[STRIP],
+	                        .largest = d[LARGEST],
+	                        .centre = d[CENTRE],
+	                        .weights = d + CHECKSUM_WORDS};
+	what->slope = what->weights + what->length;
+	what->offset = what->slope + channels;
+	return 1;
+}
+
+/* A run, or with `what` a checksum, of the buffers in args[1 .. 3] with args[4] threads; args[5] is called when it is over. */
+static napi_value start(napi_env env, const napi_value *args, conv_exec *exec, const conv_checksum *what) {
 	conv_buffers b;
 	napi_valuetype type;
 	int32_t threads;
-	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	conv_exec *exec = addon_exec(env, args[0]);
-	if (exec == NULL || !read_buffers(env, args + 1, &b)) return NULL;
+	if (!read_buffers(env, args + 1, &b)) return NULL;
 	if (napi_get_value_int32(env, args[4], &threads) != napi_ok || threads < 1 || threads > 256)
 		return addon_throw(env, "INVALID_ARGUMENT", "Expected an integer from 1 to 256 for threads.");
 	if (napi_typeof(env, args[5], &type) != napi_ok || type != napi_function)
@@ -195,7 +248,8 @@ napi_value addon_start(napi_env env, napi_callback_info info) {
 	const char *why = "";
 	p->started = milliseconds();
 	atomic_fetch_add(&p->holders, 1); /* the pool's */
-	const conv_status status = conv_start(exec, &b, threads, finished, p, &p->run, &why);
+	const conv_status status = what ? conv_start_checksum(exec, &b, what, threads, finished, p, &p->run, &why)
+	                                : conv_start(exec, &b, threads, finished, p, &p->run, &why);
 	if (status != CONV_OK) {
 		p->run = NULL;
 		let_go(p);
@@ -205,6 +259,26 @@ napi_value addon_start(napi_env env, napi_callback_info info) {
 	if (p->owner->first == NULL) napi_ref_threadsafe_function(env, p->owner->settle);
 	link_run(p);
 	return object;
+}
+
+/* start(executable, image, out, views, threads, settled) */
+napi_value addon_start(napi_env env, napi_callback_info info) {
+	napi_value args[6];
+	size_t count = 6;
+	napi_get_cb_info(env, info, &count, args, NULL, NULL);
+	conv_exec *exec = addon_exec(env, args[0]);
+	return exec == NULL ? NULL : start(env, args, exec, NULL);
+}
+
+/* checksum(executable, image, out, views, threads, settled, parameters) */
+napi_value addon_checksum(napi_env env, napi_callback_info info) {
+	napi_value args[7];
+	size_t count = 7;
+	conv_checksum what;
+	napi_get_cb_info(env, info, &count, args, NULL, NULL);
+	conv_exec *exec = addon_exec(env, args[0]);
+	if (exec == NULL || !read_checksum(env, args[6], &what, conv_channels(exec))) return NULL;
+	return start(env, args, exec, &what);
 }
 
 /* cancel(run): a run that is over is left alone. */

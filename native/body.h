@@ -51,9 +51,43 @@
 #undef T
 #undef MULADD
 
+#include "transpose.h"
+#define ACC f32
+#define T float
+#define MULADD MULADD_f32
+#define MULSUB MULSUB_f32
+#define SUBMUL SUBMUL_f32
+#define MAX MAX_f32
+#define MIN MIN_f32
+#include "fft.h"
+#undef ACC
+#undef T
+#undef MULADD
+#undef MULSUB
+#undef SUBMUL
+#undef MAX
+#undef MIN
+
+#define ACC f64
+#define T double
+#define MULADD MULADD_f64
+#define MULSUB MULSUB_f64
+#define SUBMUL SUBMUL_f64
+#define MAX MAX_f64
+#define MIN MIN_f64
+#include "fft.h"
+#undef ACC
+#undef T
+#undef MULADD
+#undef MULSUB
+#undef SUBMUL
+#undef MAX
+#undef MIN
+
 #include "load.h"
 #include "store.h"
 #include "probe.h"
+#include "checksum.h"
 
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
@@ -68,10 +102,12 @@ const conv_isa NAME(conv_isa) = {
 	.direct = {NAME(direct_f32), NAME(direct_f64), NAME(direct_i16), NAME(direct_i64)},
 	.strip = {NAME(strip_f32), NAME(strip_f64), NAME(strip_i16), NAME(strip_i64)},
 	.group = {GROUP_OF(f32), GROUP_OF(f64), GROUP_OF(i16), GROUP_OF(i64)},
+	.fft = {&NAME(fft_f32), &NAME(fft_f64)},
 	.load = NAME(loads),
 	.pick_store = NAME(pick_store),
 	.has_non_finite = NAME(has_non_finite),
 	.copy = NAME(copy),
 	.copy_rows = NAME(copy_rows),
 	.multiply_add = NAME(multiply_add),
+	.checks = &NAME(checks),
 };

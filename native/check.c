@@ -58,12 +58,26 @@ static conv_status check_split(const conv_problem *p, int64_t m, const char **wh
 	return CONV_OK;
 }
 
+static conv_status check_fft(const conv_problem *p, const char **why) {
+	REQUIRE(p->sum != CONV_SUM_INTEGER, "integer sums are not formed by Fourier transforms");
+	REQUIRE(conv_fft_is_length(p->fft_h) && conv_fft_is_length(p->fft_w), "fft: the size is none of 2^a 3^b 5^c from 2 to 2048");
+	REQUIRE((p->stride_y == 1 || p->out_h <= 1) && (p->stride_x == 1 || p->out_w <= 1), "fft: strides must be 1");
+	const int64_t high = p->tile_h < p->out_h ? p->tile_h : p->out_h, wide = p->tile_w < p->out_w ? p->tile_w : p->out_w;
+	for (int64_t m = 0; m < p->kernels; m++) {
+		const conv_window *w = &p->windows[m];
+		REQUIRE((p->dilation_y == 1 || w->rows <= 1) && (p->dilation_x == 1 || w->cols <= 1), "fft: dilations must be 1");
+		REQUIRE((__int128)high + w->rows - 1 <= p->fft_h && (__int128)wide + w->cols - 1 <= p->fft_w, "fft: a tile and its window exceed the size");
+	}
+	return CONV_OK;
+}
+
 /* What only one algorithm needs. */
 static conv_status check_algorithm(const conv_problem *p, const char **why) {
 	REQUIRE(within(p->algorithm, 0, CONV_ALGORITHMS - 1), "unknown algorithm");
 	REQUIRE(within(p->factor_count, 0, MOST), "the number of factors is out of range");
 	if (p->algorithm == CONV_DIRECT) return CONV_OK;
 	REQUIRE(p->accumulator < CONV_VECTOR_ACCUMULATORS, "sums wider than 64 bits are formed directly");
+	if (p->algorithm == CONV_FFT) return check_fft(p, why);
 	if (p->algorithm != CONV_SEPARABLE) return CONV_OK;
 	REQUIRE(p->splits && (p->factor_count == 0 || p->factors), "the splits are missing");
 	conv_status status = CONV_OK;

@@ -151,6 +151,9 @@ conv_status conv_prepare(const char *isa, const conv_problem *problem, conv_exec
 void conv_retain(conv_exec *exec);
 void conv_release(conv_exec *exec);
 
+/* Result channels: image channels x kernels. */
+int64_t conv_channels(const conv_exec *exec);
+
 /* Checks that the views lie within their buffers and that image and out do not overlap. */
 conv_status conv_check_buffers(const conv_exec *exec, const conv_buffers *buffers, const char **why);
 
@@ -170,6 +173,41 @@ conv_status conv_start(conv_exec *exec, const conv_buffers *buffers, int threads
                        const char **why);
 void conv_cancel(conv_run *run);
 void conv_run_free(conv_run *run);
+
+/*
+ * A checksum of a whole result (src/core/checksum-scheme.ts): `samples` of every `length` rows of the result, filtered by
+ * `weights`, against the window over the image's rows, filtered alike. Modular: sums modulo 2^n of results of n bits, weights 0
+ * and 1. Else float64; sums may differ by slope*M + offset of their channel, M the largest finite |pixel| of a block.
+ */
+typedef struct conv_checksum {
+	int64_t length, samples;
+	int64_t strip; /* columns of a block */
+	int modular;
+	double largest; /* M, where the dtype says it; 0: looked up */
+	double centre;  /* what a stored value lies below its sum on average */
+	const double *weights;        /* length of them */
+	const double *slope, *offset; /* one per result channel */
+} conv_checksum;
+
+/* Result rows from .. to - 1 of one column whose two sums differ. */
+typedef struct conv_suspect {
+	int64_t n, channel, column, from, to;
+} conv_suspect;
+
+enum { CONV_SUSPECTS = 4096 };
+
+typedef struct conv_findings {
+	int64_t count;    /* of suspects; the first CONV_SUSPECTS are told */
+	double worst;     /* largest difference that is no suspect's, as a share of its threshold */
+	double threshold; /* largest of any block */
+	conv_suspect suspects[CONV_SUSPECTS];
+} conv_findings;
+
+/* Like conv_start, for a checksum of buffers that a run has filled. Its findings live as long as the run. */
+conv_status conv_start_checksum(conv_exec *exec, const conv_buffers *buffers, const conv_checksum *checksum, int threads, conv_done done,
+                                void *context, conv_run **run, const char **why);
+/* NULL for a run that is no checksum. */
+const conv_findings *conv_run_findings(const conv_run *run);
 
 /* The pool's holders: its threads start when needed and are joined when the last holder goes. */
 void conv_pool_acquire(void);

@@ -29,6 +29,8 @@ typedef struct conv_kernel_plan {
 	int strips;           /* computed by the strip kernel; else by the ring of open rows */
 } conv_kernel_plan;
 
+struct conv_fft_exec;
+
 struct conv_exec {
 	atomic_int holders;
 	conv_problem p; /* arrays are owned */
@@ -48,6 +50,7 @@ struct conv_exec {
 	void *_Atomic spare; /* an arena kept for the next run on the calling thread */
 	conv_exec *_Atomic stuffed; /* the same problem with zero taps in the holes; made when first needed */
 	void *blocks;               /* everything else that was allocated */
+	struct conv_fft_exec *fft;  /* for CONV_FFT on vectors */
 };
 
 /* What one tile of one run needs to know. */
@@ -104,6 +107,8 @@ int conv_strip_fits(const conv_exec *e, const conv_window *w);
 void conv_strip_tile(const conv_exec *e, const conv_tile *tile, void *arena);
 void conv_prepare_strip_arena(const conv_exec *e, void *arena);
 int64_t conv_strip_arena_bytes(const conv_exec *e);
+/* count * size bytes of zeros that go with e, aligned to 16; NULL: out of memory. */
+void *conv_keep(conv_exec *e, int64_t count, int64_t size);
 
 /* The problem with zero taps in the holes of its dilated kernels, for images that are not finite. Belongs to e. */
 conv_status conv_stuffed(conv_exec *e, conv_exec **to, const char **why);

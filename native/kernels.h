@@ -3,6 +3,7 @@
 #define FALTUNG_KERNELS_H
 
 #include "conv.h"
+#include "fft_plan.h"
 
 #if defined(__x86_64__)
 #define CONV_ON_X64 1
@@ -76,12 +77,65 @@ typedef void (*conv_store_fn)(void *to, const void *sums, int64_t count, const c
 /* Picks the vector store for a pair of types and a rule; NULL: the scalar store does it. */
 typedef conv_store_fn (*conv_pick_store_fn)(conv_accumulator accumulator, int64_t dtype, const conv_store *store);
 
+/* What the sums of a checksum are formed in: integers modulo 2^n, or float64. */
+typedef enum conv_lanes { CONV_LANES_U8, CONV_LANES_U16, CONV_LANES_U32, CONV_LANES_U64, CONV_LANES_F64, CONV_LANES } conv_lanes;
+
+/* Rows that one call of `project` adds, and columns whose multiple its width is: two vectors of the narrowest lanes. */
+#define CONV_CHECK_ROWS 8
+#define CONV_CHECK_COLUMNS 64
+
+/* The inner loops of a checksum, by lanes (checksum.h). */
+typedef struct conv_checks {
+	conv_load_fn load[CONV_LANES][CONV_DTYPES];
+	/* weights: 8 float64 per sum, or a byte per sum with a bit for each row */
+	void (*project[CONV_LANES])(void *const *sums, const void *weights, int64_t count, const void *const *rows, int64_t width);
+	/* taps: float64, or the low bits of 64 */
+	void (*window[CONV_LANES])(void *to, const void *const *filtered, const conv_window *w, const void *taps, const int64_t *offsets,
+	                           int64_t step, int64_t width);
+	double (*magnitude)(const double *row, int64_t count);
+} conv_checks;
+
+/*
+ * A tile of complex numbers, fft.h says how it lies. `part` 0 are the real parts, 1 the imaginary ones: each holds one tile of the image.
+ * Pitches count elements between blocks of columns.
+ */
+
+/* Rows of pixels into one part, and what is known of them so far. Sums, lows and highs are kept in 16 lanes, column x in lane x % 16. */
+typedef struct conv_fft_put {
+	void *row; /* of the part: its first vector */
+	int64_t pitch, blocks, count;
+	double pivot; /* a number near the pixels, exact in their type */
+	void *sum, *low, *high; /* of x - pivot; aligned to 64 bytes */
+	int fresh;              /* they begin with this row */
+} conv_fft_put;
+
+/* As many rows as a vector has lanes, transformed along x. */
+typedef struct conv_fft_rows {
+	const conv_fft_axis *axis;
+	void *rows; /* in the first block */
+	int64_t pitch, blocks;
+	const void *spectrum; /* in the order that the transforms leave; NULL: forward only, into the scratch */
+	void *scratch;        /* blocks * lanes complex vectors */
+} conv_fft_rows;
+
+/* Transforms in one float type. */
+typedef struct conv_fft_kernels {
+	void (*put_row)(const conv_fft_put *call, const void *from);
+	double (*square_sum)(const conv_fft_put *call, int64_t rows, double mean, double scale);
+	void (*fill_rows)(const conv_fft_put *call, int64_t rows, double value);
+	void (*columns_forward)(const conv_fft_axis *axis, void *block, const double scale[2], const double shift[2]);
+	void (*rows)(const conv_fft_rows *call);
+	void (*columns_inverse)(const conv_fft_axis *axis, void *block);
+	void (*take_row)(const void *row, int64_t pitch, int64_t count, double scale, double shift, void *to);
+} conv_fft_kernels;
+
 typedef struct conv_isa {
 	const char *name;
 	int vector_bytes;
 	conv_direct_fn direct[CONV_VECTOR_ACCUMULATORS];
 	conv_strip_fn strip[CONV_VECTOR_ACCUMULATORS];
 	int group[CONV_VECTOR_ACCUMULATORS]; /* most outputs of one call */
+	const conv_fft_kernels *fft[2];      /* f32, f64 */
 	const conv_load_fn (*load)[CONV_DTYPES];         /* [accumulator][dtype]; NULL: no such pair */
 	conv_pick_store_fn pick_store;
 	int (*has_non_finite)(const void *from, int64_t dtype, int64_t stride, int64_t count);
@@ -89,6 +143,7 @@ typedef struct conv_isa {
 	/* `rows` rows of `bytes` bytes; with `stream` rows of `to` are vector-aligned and `bytes` whole vectors */
 	void (*copy_rows)(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t bytes, int64_t rows, int stream);
 	double (*multiply_add)(int64_t steps, double *flops);
+	const conv_checks *checks;
 } conv_isa;
 
 /* The ISA by name, if this build has it and the machine runs it; NULL else. */

@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "exec.h"
+#include "fft_tile.h"
 
 /* Everything that one exec allocates hangs on one chain and goes with it. */
 typedef struct block {
@@ -10,7 +11,7 @@ typedef struct block {
 	_Alignas(16) char data[];
 } block;
 
-static void *keep(conv_exec *e, int64_t count, int64_t size) {
+void *conv_keep(conv_exec *e, int64_t count, int64_t size) {
 	if (count < 0 || (__int128)count * size > (__int128)1 << 46) return NULL;
 	block *b = calloc(1, sizeof(block) + (size_t)(count * size) + 16);
 	if (b == NULL) return NULL;
@@ -20,7 +21,7 @@ static void *keep(conv_exec *e, int64_t count, int64_t size) {
 }
 
 static const void *keep_copy(conv_exec *e, const void *from, int64_t count, int64_t size) {
-	void *to = keep(e, count, size);
+	void *to = conv_keep(e, count, size);
 	if (to != NULL && count > 0) memcpy(to, from, (size_t)(count * size));
 	return to;
 }
@@ -65,9 +66,9 @@ static void put_number(const conv_exec *e, void *to, int64_t kind, uint64_t bits
 
 static int plan_classes(conv_exec *e, conv_kernel_plan *plan, const conv_window *w) {
 	const conv_problem *p = &e->p;
-	int64_t *rows = keep(e, w->rows, 8);
-	char *taps = keep(e, w->rows * w->cols, e->bytes);
-	plan->classes = keep(e, p->stride_y, sizeof(conv_class));
+	int64_t *rows = conv_keep(e, w->rows, 8);
+	char *taps = conv_keep(e, w->rows * w->cols, e->bytes);
+	plan->classes = conv_keep(e, p->stride_y, sizeof(conv_class));
 	if (!rows || !taps || !plan->classes) return 0;
 	for (int64_t j = 0; j < w->rows; j++) plan->classes[j * p->dilation_y % p->stride_y].count++;
 	for (int64_t r = 0; r < p->stride_y; r++) {
@@ -93,7 +94,7 @@ static int plan_classes(conv_exec *e, conv_kernel_plan *plan, const conv_window 
 static int plan_columns(conv_exec *e, conv_kernel_plan *plan, const conv_window *w) {
 	const conv_problem *p = &e->p;
 	const int64_t phases_most = w->cols < p->stride_x ? w->cols : p->stride_x;
-	int64_t *phases = keep(e, phases_most, 8), *offsets = keep(e, w->cols, 8);
+	int64_t *phases = conv_keep(e, phases_most, 8), *offsets = conv_keep(e, w->cols, 8);
 	if (!phases || !offsets) return 0;
 	int64_t count = 0;
 	for (int64_t i = 0; i < w->cols && count < phases_most; i++) {
@@ -121,7 +122,7 @@ static int plan_columns(conv_exec *e, conv_kernel_plan *plan, const conv_window 
 
 static int plan_windows(conv_exec *e) {
 	const conv_problem *p = &e->p;
-	e->plans = keep(e, p->kernels, sizeof(conv_kernel_plan));
+	e->plans = conv_keep(e, p->kernels, sizeof(conv_kernel_plan));
 	if (e->plans == NULL) return 0;
 	for (int64_t m = 0; m < p->kernels; m++) {
 		const conv_window *w = &p->windows[m];
@@ -138,8 +139,8 @@ static int plan_windows(conv_exec *e) {
 static int plan_stores(conv_exec *e) {
 	const conv_problem *p = &e->p;
 	const int64_t channels = p->sizes[1] * p->kernels;
-	e->stores = keep(e, channels, sizeof(conv_store));
-	e->store_fns = keep(e, channels, sizeof(conv_store_fn));
+	e->stores = conv_keep(e, channels, sizeof(conv_store));
+	e->store_fns = conv_keep(e, channels, sizeof(conv_store_fn));
 	if (!e->stores || !e->store_fns) return 0;
 	for (int64_t k = 0; k < channels; k++) {
 		e->stores[k] = (conv_store){.exact = p->sum == CONV_SUM_INTEGER,
@@ -172,6 +173,7 @@ static void note_holes(conv_exec *e) {
 static void destroy(conv_exec *e) {
 	conv_exec *stuffed = atomic_load(&e->stuffed);
 	if (stuffed) conv_release(stuffed);
+	conv_fft_free(e->fft);
 	free(atomic_load(&e->spare));
 	for (block *b = e->blocks, *next; b != NULL; b = next) {
 		next = b->next;
@@ -215,6 +217,14 @@ conv_status conv_prepare(const char *isa, const conv_problem *problem, conv_exec
 			destroy(e);
 			return CONV_NO_MEMORY;
 		}
+		if (e->p.algorithm == CONV_FFT) {
+			const conv_status made = conv_fft_prepare(e, why);
+			if (made != CONV_OK) {
+				destroy(e);
+				return made;
+			}
+			e->arena_bytes = (e->arena_bytes + 63) / 64 * 64 + conv_fft_arena_bytes(e);
+		}
 	}
 	*exec = e;
 	return CONV_OK;
@@ -230,6 +240,8 @@ const char *conv_body(const conv_exec *e, int64_t *tiles) {
 	*tiles = atomic_load(&e->tiles);
 	return e->isa ? e->isa->name : "scalar";
 }
+
+int64_t conv_channels(const conv_exec *e) { return e->p.sizes[1] * e->p.kernels; }
 
 conv_status conv_check_buffers(const conv_exec *e, const conv_buffers *buffers, const char **why) {
 	return conv_check_views(&e->p, buffers, why);

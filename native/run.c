@@ -2,41 +2,48 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "check_sums.h"
 #include "exec.h"
+#include "fft_tile.h"
 #include "pool.h"
 
 #define NOTHING INT64_MAX
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* How the result is cut: item = ((n * rows + row) * columns + column) * C + c) * kernels + m. */
+/*
+ * How the result is cut: tile = ((n * rows + row) * columns + column) * C + c) * kernels + m. An item is a tile, or for CONV_FFT two tiles
+ * of the same kernel, one after the other.
+ */
 typedef struct grid {
 	int64_t rows, columns;
 	int64_t shift; /* columns that the first tile is wider, so that the others begin at whole vectors of the result */
-	int64_t items;
+	int64_t tiles, items;
 } grid;
 
 static grid make_grid(const conv_exec *e, const conv_buffers *b) {
 	const conv_problem *p = &e->p;
 	const int64_t planes = p->sizes[0] * p->sizes[1] * p->kernels;
-	grid g = {0, 0, 0, 0};
+	grid g = {0, 0, 0, 0, 0};
 	if (planes == 0 || p->out_h == 0 || p->out_w == 0) return g;
-	if (e->isa && p->out_w > p->tile_w) {
+	if (e->isa && !e->fft && p->out_w > p->tile_w) {
 		const int64_t vector = e->isa->vector_bytes, element = conv_dtype_bytes(p->out_dtype);
 		const int64_t off = (int64_t)(((uintptr_t)b->out + (uintptr_t)(b->out_offset * element)) % (uintptr_t)vector);
 		if (off) g.shift = (vector - off) / element;
 	}
 	g.rows = ceil_div(p->out_h, p->tile_h);
 	g.columns = p->out_w > p->tile_w + g.shift ? ceil_div(p->out_w - g.shift, p->tile_w) : 1;
-	g.items = planes * g.rows * g.columns;
+	g.tiles = planes * g.rows * g.columns;
+	g.items = e->fft ? p->kernels * ceil_div(g.tiles / p->kernels, 2) : g.tiles;
 	return g;
 }
 
 static int64_t at_most(int64_t x, int64_t most) { return x < most ? x : most; }
 
-static conv_tile tile_of(const conv_exec *e, const grid *g, int64_t item) {
+static conv_tile tile_of(const conv_exec *e, const conv_buffers *b, const grid *g, int64_t item, atomic_int *cancelled,
+                         atomic_llong *overflow_at) {
 	const conv_problem *p = &e->p;
-	conv_tile t = {.m = item % p->kernels};
+	conv_tile t = {.buffers = b, .m = item % p->kernels, .cancelled = cancelled, .overflow_at = overflow_at};
 	item /= p->kernels;
 	t.c = item % p->sizes[1];
 	item /= p->sizes[1];
@@ -49,13 +56,34 @@ static conv_tile tile_of(const conv_exec *e, const grid *g, int64_t item) {
 	return t;
 }
 
+/* Whether an overflow before the tile is known already. */
+static int fails_before(const conv_exec *e, const conv_tile *t) {
+	return atomic_load_explicit(t->overflow_at, memory_order_relaxed) < conv_linear_index(e, t, t->y0, t->x0);
+}
+
+static void run_pair(conv_exec *e, const conv_buffers *b, const grid *g, int64_t item, void *arena, atomic_int *cancelled,
+                     atomic_llong *overflow_at) {
+	const int64_t kernels = e->p.kernels, m = item % kernels, first = item / kernels * 2;
+	const int count = first + 1 < g->tiles / kernels ? 2 : 1;
+	conv_tile tiles[2];
+	int known = 1;
+	for (int k = 0; k < count; k++) {
+		tiles[k] = tile_of(e, b, g, (first + k) * kernels + m, cancelled, overflow_at);
+		known = known && fails_before(e, &tiles[k]);
+	}
+	if (known) return;
+	atomic_fetch_add_explicit(&e->tiles, count, memory_order_relaxed);
+	conv_fft_tiles(e, tiles, count, arena);
+}
+
 static void run_item(conv_exec *e, const conv_buffers *b, const grid *g, int64_t item, void *arena, atomic_int *cancelled,
                      atomic_llong *overflow_at) {
-	conv_tile t = tile_of(e, g, item);
-	t.buffers = b;
-	t.cancelled = cancelled;
-	t.overflow_at = overflow_at;
-	if (atomic_load_explicit(overflow_at, memory_order_relaxed) < conv_linear_index(e, &t, t.y0, t.x0)) return; /* known to fail before */
+	if (e->fft) {
+		run_pair(e, b, g, item, arena, cancelled, overflow_at);
+		return;
+	}
+	const conv_tile t = tile_of(e, b, g, item, cancelled, overflow_at);
+	if (fails_before(e, &t)) return;
 	atomic_fetch_add_explicit(&e->tiles, 1, memory_order_relaxed);
 	if (e->isa) conv_vector_tile(e, &t, arena);
 	else conv_reference_tile(e, &t);
@@ -65,6 +93,7 @@ static void *new_arena(const conv_exec *e) {
 	if (e->isa == NULL) return NULL;
 	void *arena = aligned_alloc(64, (size_t)((e->arena_bytes + 63) / 64 * 64));
 	if (arena) conv_prepare_arena(e, arena);
+	if (arena && e->fft) conv_fft_prepare_arena(e, arena);
 	return arena;
 }
 
@@ -127,6 +156,7 @@ struct conv_run {
 	conv_exec *exec, *working; /* working: exec or its stuffed form */
 	conv_buffers buffers;
 	grid grid;
+	conv_check *check; /* NULL where the run computes */
 	int threads;
 	atomic_int cancelled, finite, no_memory;
 	atomic_llong overflow_at;
@@ -213,5 +243,49 @@ void conv_cancel(conv_run *run) { atomic_store(&run->cancelled, 1); }
 
 void conv_run_free(conv_run *run) {
 	conv_release(run->exec);
+	conv_check_free(run->check);
 	free(run);
 }
+
+/* ── checksums ── */
+
+static void check_work(conv_task *task, int slot) {
+	conv_run *run = (conv_run *)task;
+	(void)slot;
+	if (task->items == 0) return;
+	conv_check_worker *worker = conv_check_worker_make(run->check);
+	for (int64_t item; (item = conv_task_next(task)) >= 0;) {
+		if (atomic_load_explicit(&run->cancelled, memory_order_relaxed)) continue;
+		if (worker && conv_check_item(worker, item)) continue;
+		atomic_store(&run->no_memory, 1);
+		atomic_store(&run->cancelled, 1);
+	}
+	conv_check_worker_free(worker);
+}
+
+conv_status conv_start_checksum(conv_exec *e, const conv_buffers *b, const conv_checksum *what, int threads, conv_done done, void *context,
+                                conv_run **to, const char **why) {
+	conv_status status = conv_check_buffers(e, b, why);
+	if (status != CONV_OK) return status;
+	conv_check *check = conv_check_make(e, b, what, &status, why);
+	if (check == NULL) return status;
+	conv_run *run = calloc(1, sizeof *run);
+	if (run == NULL) {
+		conv_check_free(check);
+		return CONV_NO_MEMORY;
+	}
+	conv_retain(e);
+	run->exec = run->working = e;
+	run->check = check;
+	run->done = done;
+	run->context = context;
+	atomic_init(&run->overflow_at, NOTHING);
+	run->task = (conv_task){.items = conv_check_items(check), .threads = threads, .work = check_work, .done = tiles_done};
+	*to = run;
+	if (conv_pool_submit(&run->task) == 0) return CONV_OK;
+	*why = "no thread could be started";
+	conv_run_free(run);
+	return CONV_NO_MEMORY;
+}
+
+const conv_findings *conv_run_findings(const conv_run *run) { return run->check ? conv_check_findings(run->check) : NULL; }

@@ -1,6 +1,6 @@
 /*
- * What the compiler's vector types cannot say: fused multiply-add, minimum and maximum, non-temporal stores, and that a value stays in a
- * register, per ISA. Of a NaN a and a number b, minimum and maximum are b. Included by body.h. The locked
+ * What the compiler's vector types cannot say: fused multiply-add (MULSUB a*b - c, SUBMUL c - a*b), minimum and maximum, non-temporal
+ * stores, and that a value stays in a register, per ISA. Of a NaN a and a number b, minimum and maximum are b. Included by body.h. The locked
  * instructions of the pool's mutex make non-temporal stores visible before a run is reported; no fence of their own is needed.
  * WIDEN_*: one vector of pixels into the accumulator's type, where the instruction set has it (before: 60 cycles for 80 bytes into floats).
  * KEEP: gcc repeats a load in up to four multiply-adds instead of keeping it, and loads that straddle two lines then bind (groups of four
@@ -12,47 +12,74 @@
 #define WIDE_GROUPS 1
 #define MULADD_f32(a, b, c) ((__typeof__(c))_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define MULADD_f64(a, b, c) ((__typeof__(c))_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#define MULSUB_f32(a, b, c) ((__typeof__(c))_mm512_fmsub_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define SUBMUL_f32(c, a, b) ((__typeof__(c))_mm512_fnmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define MULSUB_f64(a, b, c) ((__typeof__(c))_mm512_fmsub_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#define SUBMUL_f64(c, a, b) ((__typeof__(c))_mm512_fnmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 #define STREAM(p, v) _mm512_stream_si512((void *)(p), (__m512i)(v))
 #define MAX_f32(a, b) ((__typeof__(a))_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define MIN_f32(a, b) ((__typeof__(a))_mm512_min_ps((__m512)(a), (__m512)(b)))
-#define KEEP(v) __asm__("" : "+v"(v))
 #define WIDEN_u8_f32(to, from) _mm512_storeu_ps(to, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(from)))))
 #define WIDEN_u16_f32(to, from) _mm512_storeu_ps(to, _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(from)))))
 #define WIDEN_u8_i16(to, from) _mm512_storeu_si512(to, _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(from))))
+#define MAX_f64(a, b) ((__typeof__(a))_mm512_max_pd((__m512d)(a), (__m512d)(b)))
+#define MIN_f64(a, b) ((__typeof__(a))_mm512_min_pd((__m512d)(a), (__m512d)(b)))
 #elif SIMD_LEVEL == 256
 #include <immintrin.h>
 #define REGISTERS 16
 #define WIDE_GROUPS 0
 #define MULADD_f32(a, b, c) ((__typeof__(c))_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define MULADD_f64(a, b, c) ((__typeof__(c))_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#define MULSUB_f32(a, b, c) ((__typeof__(c))_mm256_fmsub_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define SUBMUL_f32(c, a, b) ((__typeof__(c))_mm256_fnmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define MULSUB_f64(a, b, c) ((__typeof__(c))_mm256_fmsub_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#define SUBMUL_f64(c, a, b) ((__typeof__(c))_mm256_fnmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #define STREAM(p, v) _mm256_stream_si256((void *)(p), (__m256i)(v))
 #define MAX_f32(a, b) ((__typeof__(a))_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define MIN_f32(a, b) ((__typeof__(a))_mm256_min_ps((__m256)(a), (__m256)(b)))
-#define KEEP(v) __asm__("" : "+x"(v))
 #define WIDEN_u8_f32(to, from) _mm256_storeu_ps(to, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(from)))))
 #define WIDEN_u16_f32(to, from) _mm256_storeu_ps(to, _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(from)))))
 #define WIDEN_u8_i16(to, from) _mm256_storeu_si256((__m256i *)(to), _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(from))))
+#define MAX_f64(a, b) ((__typeof__(a))_mm256_max_pd((__m256d)(a), (__m256d)(b)))
+#define MIN_f64(a, b) ((__typeof__(a))_mm256_min_pd((__m256d)(a), (__m256d)(b)))
 #elif SIMD_LEVEL == 128 && defined(__aarch64__)
 #include <arm_neon.h>
 #define REGISTERS 32
 #define WIDE_GROUPS 1
 #define MULADD_f32(a, b, c) ((__typeof__(c))vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
 #define MULADD_f64(a, b, c) ((__typeof__(c))vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
+#define MULSUB_f32(a, b, c) (-SUBMUL_f32(c, a, b))
+#define MULSUB_f64(a, b, c) (-SUBMUL_f64(c, a, b))
+#define SUBMUL_f32(c, a, b) ((__typeof__(c))vfmsq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#define SUBMUL_f64(c, a, b) ((__typeof__(c))vfmsq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
 #define STREAM(p, v) __builtin_memcpy((p), &(v), sizeof(v))
 #define MAX_f32(a, b) ((__typeof__(a))vmaxnmq_f32((float32x4_t)(a), (float32x4_t)(b)))
 #define MIN_f32(a, b) ((__typeof__(a))vminnmq_f32((float32x4_t)(a), (float32x4_t)(b)))
-#define KEEP(v) __asm__("" : "+w"(v))
+#define MAX_f64(a, b) ((__typeof__(a))vmaxnmq_f64((float64x2_t)(a), (float64x2_t)(b)))
+#define MIN_f64(a, b) ((__typeof__(a))vminnmq_f64((float64x2_t)(a), (float64x2_t)(b)))
 #else /* no fused multiply-add: the product is rounded by itself */
 #define REGISTERS 16
 #define WIDE_GROUPS 0
 #define MULADD_f32(a, b, c) ((a) * (b) + (c))
 #define MULADD_f64(a, b, c) ((a) * (b) + (c))
+#define MULSUB_f32(a, b, c) ((a) * (b) - (c))
+#define MULSUB_f64(a, b, c) ((a) * (b) - (c))
+#define SUBMUL_f32(c, a, b) ((c) - (a) * (b))
+#define SUBMUL_f64(c, a, b) ((c) - (a) * (b))
 #define STREAM(p, v) __builtin_memcpy((p), &(v), sizeof(v))
 /* a where the comparison holds, else b: of a NaN and a number, b */
-#define SELECT_f32(mask, a, b) ((__typeof__(a))(((mask) & (__typeof__(mask))(a)) | (~(mask) & (__typeof__(mask))(b))))
-#define MAX_f32(a, b) SELECT_f32((a) > (b), a, b)
-#define MIN_f32(a, b) SELECT_f32((a) < (b), a, b)
-#define KEEP(v) __asm__("" : "+x"(v))
+#define SELECT(mask, a, b) ((__typeof__(a))(((mask) & (__typeof__(mask))(a)) | (~(mask) & (__typeof__(mask))(b))))
+#define MAX_f32(a, b) SELECT((a) > (b), a, b)
+#define MIN_f32(a, b) SELECT((a) < (b), a, b)
+#define MAX_f64(a, b) SELECT((a) > (b), a, b)
+#define MIN_f64(a, b) SELECT((a) < (b), a, b)
 #endif
 #define MULADD_i16(a, b, c) ((a) * (b) + (c))
 #define MULADD_i64(a, b, c) ((a) * (b) + (c))
+#if defined(__aarch64__)
+#define KEEP(v) __asm__("" : "+w"(v))
+#elif SIMD_LEVEL == 512
+#define KEEP(v) __asm__("" : "+v"(v))
+#else
+#define KEEP(v) __asm__("" : "+x"(v))
+#endif

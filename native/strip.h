@@ -7,10 +7,13 @@
  *
  *     open[j + 1] = open[j] + row sum j     (j = 0 starts an output, the last j finishes one, which goes to `to`)
  *
- * so that an open total never leaves the first-level cache and a finished one is written once. The row loop of up to STEADY window rows is
+ * so that an open total never leaves the first-level cache and a finished one is written once. The row loop of up to CONV_STEADY window rows is
  * one function each: with a call per group of rows instead it reached 0.61 of the multiply-add peak for K = 5, like this 0.86
  * (Zen 5, gcc 12, one thread, in cache; K = 9 0.80 and 0.94).
  */
+#ifndef CONV_STEADY
+#define CONV_STEADY 15 /* or 7, where compiling must be short */
+#endif
 #define JOIN3_(a, b, c) a##_##b##_##c
 #define JOIN3(a, b, c) JOIN3_(a, b, c)
 #define FN(name) JOIN3(name, ACC, ISA)
@@ -165,6 +168,7 @@ STEADY_ROWS(4)
 STEADY_ROWS(5)
 STEADY_ROWS(6)
 STEADY_ROWS(7)
+#if CONV_STEADY > 7
 STEADY_ROWS(8)
 STEADY_ROWS(9)
 STEADY_ROWS(10)
@@ -173,16 +177,18 @@ STEADY_ROWS(12)
 STEADY_ROWS(13)
 STEADY_ROWS(14)
 STEADY_ROWS(15)
+#endif
 #undef STEADY_ROWS
-#define STEADY 15
 
 void FN(strip)(const conv_strip *s) {
 	static void (*const steady[])(const conv_strip *) = {
-		FN(steady1), FN(steady2), FN(steady3),  FN(steady4),  FN(steady5),  FN(steady6),  FN(steady7), FN(steady8),
-		FN(steady9), FN(steady10), FN(steady11), FN(steady12), FN(steady13), FN(steady14), FN(steady15),
+		FN(steady1), FN(steady2), FN(steady3), FN(steady4), FN(steady5), FN(steady6), FN(steady7),
+#if CONV_STEADY > 7
+		FN(steady8), FN(steady9), FN(steady10), FN(steady11), FN(steady12), FN(steady13), FN(steady14), FN(steady15),
+#endif
 	};
 	const int64_t n = s->window_rows, all = s->outputs + n - 1;
-	if (n > STEADY || s->offsets || s->outputs < n) {
+	if (n > CONV_STEADY || s->offsets || s->outputs < n) {
 		FN(some_rows)(s, 0, all);
 		return;
 	}
@@ -191,7 +197,6 @@ void FN(strip)(const conv_strip *s) {
 	FN(some_rows)(s, s->outputs, all);
 }
 
-#undef STEADY
 #undef B
 #undef G
 #undef V

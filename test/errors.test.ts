@@ -95,6 +95,8 @@ const WRONG_OPTIONS: [name: string, value: unknown, ...words: string[]][] = [
 	['tolerance', -1, 'option tolerance', '-1'],
 	['tolerance', '1', 'option tolerance', '"1"'],
 	['tolerance', NaN, 'option tolerance', 'NaN'],
+	['policy', 'mesure', 'option policy', 'Did you mean "measure"'],
+	['policy', true, 'option policy', 'true', '"estimate"'],
 	['accuracy', 'high', 'option accuracy', '"high"'],
 	['backend', 'gpu', 'option backend', '"gpu"'],
 	['backend', 'webgl', 'Did you mean "webgpu"'],

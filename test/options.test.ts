@@ -42,6 +42,8 @@ describe.each(tested)('$name', ({ name: backend, arithmetic }) => {
 			['method', { method: 'direct' }],
 			['accuracy', { accuracy: 'norm' }],
 			['accuracy', { accuracy: 'pixel' }],
+			['policy', { policy: 'estimate' }],
+			['policy', { policy: 'measure' }],
 			['tolerance', { tolerance: 0 }],
 			['verify', { verify: 'sample' }],
 			['verify', { verify: false }],

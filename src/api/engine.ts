@@ -4,20 +4,26 @@
  * image → Problem → Decision → Executable → result → verification, with the next backend where one fails.
  */
 import type { Backend, Executable, PlanWish, RunOutcome } from '../backend/backend.ts';
+import { choiceMemory } from '../backend/registry.ts';
 import type { GpuArray } from '../backend/webgpu/gpu-array.ts';
+import { relativeBound } from '../core/bounds.ts';
 import { throwIfAborted } from '../core/breathe.ts';
-import { DTYPES, type Dtype, type TypedArray } from '../core/dtype.ts';
+import { verifyChecksum } from '../core/checksum.ts';
+import { checksumRefusal } from '../core/checksum-scheme.ts';
 import { FaltungError, invalid } from '../core/errors.ts';
-import { elementCount, rowMajorStrides, toCanonical } from '../core/ndarray.ts';
+import { elementCount, toCanonical } from '../core/ndarray.ts';
 import type { Decision, Plan } from '../core/plan.ts';
-import { axisSize, describe, dilatedSize, makeProblem, type Operation, type Problem } from '../core/problem.ts';
+import { describe, makeProblem, type Operation, type Problem } from '../core/problem.ts';
 import { freshSeed } from '../core/random.ts';
 import { sampleCount, type Verification, verify } from '../core/verify.ts';
-import { choose } from '../plan/choose.ts';
+import { choose, preferring, problemClass } from '../plan/choose.ts';
 import { type ImageSnapshot, type KernelSnapshot, type OutputTarget, resolveKernel, snapshotImage, snapshotOutput } from './arrays.ts';
 import { type Environment, readEnvironment } from './environment.ts';
-import { AXIS_LIMIT, checkAgainstKernel, type PlanSettings, type RunSettings, valueFor } from './options.ts';
+import { checkGeometry } from './geometry.ts';
+import { race } from './measure.ts';
+import { checkAgainstKernel, type PlanSettings, type RunSettings, valueFor } from './options.ts';
 import type { ConvolveResult, Report } from './report.ts';
+import { allocate, overflowError } from './results.ts';
 import { distrust, type Selection, selectBackends, WRONG_BEFORE } from './select.ts';
 
 /** Failures of a backend that the next one may not have. An overflow or an abort is no such failure. */
@@ -25,11 +31,16 @@ const FALL_BACK_ON: readonly string[] = ['DEVICE_LOST', 'BACKEND_UNAVAILABLE', '
 
 /** What was decided for images of one dtype, layout and shape, and what is ready to run. */
 interface Prepared {
-	readonly decision: Decision;
+	/** Under policy 'measure' the first run puts the fastest plan in front. */
+	decision: Decision;
 	readonly backends: readonly Backend[];
 	readonly mayFallBack: boolean;
 	readonly executables: Map<Plan, Promise<Executable>>;
+	/** The first run, while it measures; never rejects. */
+	measuring?: Promise<void>;
 }
+
+const backendOf = ({ backends }: Prepared, plan: Plan): Backend => backends.find(({ name }) => name === plan.backend) as Backend;
 
 /** An executable that also works on arrays in device memory. */
 interface ResidentExecutable extends Executable {
@@ -58,12 +69,6 @@ export class Engine {
 	/** @throws INVALID_ARGUMENT or LIMIT_EXCEEDED where options and kernel do not go together */
 	constructor(operation: Operation, kernel: KernelSnapshot, settings: PlanSettings) {
 		checkAgainstKernel(settings, kernel);
-		if (settings.verify === 'checksum') {
-			throw new FaltungError(
-				'UNSUPPORTED',
-				"Expected false, 'sample' or 'full' for option verify but received 'checksum', which no backend of this version can do. Use 'full' to check every pixel.",
-			);
-		}
 		this.#operation = operation;
 		this.#kernel = kernel;
 		this.#settings = settings;
@@ -86,13 +91,14 @@ export class Engine {
 		const prepared = last?.prepared ?? (await this.#prepare(problem, image));
 		if (last === undefined) this.#last = { dtype: image.dtype, layout: image.layout, shape: image.shape, problem, prepared };
 		throwIfAborted(run.signal);
+		const failed: Report['fallbacks'] = [];
+		const measured = await this.#measured(prepared, image, target, failed, run.signal);
 		const { plan, fallbacks } = prepared.decision;
 		const plans = prepared.mayFallBack ? [plan, ...fallbacks] : [plan];
-		const failed: Report['fallbacks'] = [];
 		for (const [k, attempt] of plans.entries()) {
-			const backend = prepared.backends.find(({ name }) => name === attempt.backend) as Backend;
+			const backend = backendOf(prepared, attempt);
 			try {
-				const out = target ?? allocate(problem, backend);
+				const out = target ?? measured ?? allocate(problem, backend);
 				return await this.#attempt(prepared, attempt, backend, image, out, { began, failed, signal: run.signal });
 			} catch (error) {
 				if (!(error instanceof FaltungError) || !FALL_BACK_ON.includes(error.code)) throw error;
@@ -102,6 +108,74 @@ export class Engine {
 			}
 		}
 		throw new FaltungError('UNSUPPORTED', `No plan for ${describe(problem)}.`);
+	}
+
+	/**
+	 * Under policy 'measure': sees to it that the fastest plan is in front, by measuring on this image if nobody has yet.
+	 *
+	 * @returns where it measured, memory for the result
+	 */
+	async #measured(
+		prepared: Prepared,
+		image: ImageSnapshot,
+		target: OutputTarget | undefined,
+		failed: Report['fallbacks'],
+		signal: AbortSignal | undefined,
+	): Promise<OutputTarget | undefined> {
+		if (this.#settings.policy === 'estimate') return undefined;
+		while (prepared.measuring !== undefined) await prepared.measuring; // another run measures, or has given up
+		const { problem, contenders } = prepared.decision;
+		if (contenders.length < 2 || elementCount(problem.output.shape) === 0) return undefined;
+		let done = () => {};
+		prepared.measuring = new Promise((resolve) => {
+			done = resolve;
+		});
+		try {
+			const out = target ?? allocate(problem, backendOf(prepared, contenders[0] as Plan));
+			await this.#race(prepared, image, out, failed, signal);
+			return out;
+		} finally {
+			delete prepared.measuring;
+			done();
+		}
+	}
+
+	async #race(
+		prepared: Prepared,
+		image: ImageSnapshot,
+		out: OutputTarget,
+		failed: Report['fallbacks'],
+		signal: AbortSignal | undefined,
+	): Promise<void> {
+		const { decision } = prepared;
+		const order = await race(decision.contenders, {
+			run: async (plan) => {
+				const executable = await this.#executable(prepared, plan, backendOf(prepared, plan));
+				const began = performance.now();
+				await executable.run(image.view, out.view, signal);
+				const took = performance.now() - began;
+				throwIfAborted(signal);
+				return took;
+			},
+			check: async (plan) => {
+				await this.#verify(prepared, plan, backendOf(prepared, plan), image, out, signal);
+			},
+			forgive: (plan, error) => {
+				if (!(error instanceof FaltungError) || !FALL_BACK_ON.includes(error.code)) return false;
+				if (error.code === 'VERIFICATION_FAILED') distrust(backendOf(prepared, plan));
+				failed.push({ plan: plan.name, code: error.code, message: error.message });
+				return true;
+			},
+		});
+		const [fastest] = order;
+		if (fastest === undefined) return; // the usual attempts tell what is wrong
+		prepared.decision = preferring(decision, fastest);
+		for (const plan of decision.contenders) {
+			if (plan === fastest) continue;
+			(await prepared.executables.get(plan)?.catch(() => undefined))?.dispose();
+			prepared.executables.delete(plan);
+		}
+		(await choiceMemory()).remember(problemClass(decision), fastest.name);
 	}
 
 	async #attempt(
@@ -116,19 +190,20 @@ export class Engine {
 		const { signal } = context;
 		const outcome = await this.#compute(prepared, plan, backend, image, out, signal);
 		if (outcome.overflowAt !== undefined) throw overflowError(problem, outcome.overflowAt);
-		const verification = await this.#verify(problem, plan, image, out, signal);
+		const verification = await this.#verify(prepared, plan, backend, image, out, signal);
 		throwIfAborted(signal);
 		const report: Report = {
 			plan: plan.name,
 			backend: plan.backend,
 			algorithm: plan.algorithm,
+			bound: relativeBound(problem, plan.model),
 			...(plan.device === undefined ? {} : { device: plan.device }),
 			...(plan.isa === undefined ? {} : { isa: plan.isa }),
 			...(plan.threads === undefined ? {} : { threads: plan.threads }),
 			timings: { total: performance.now() - context.began, ...outcome.timings },
 			verification,
 			fallbacks: context.failed,
-			warnings: [...distrustOf(prepared.decision), ...(outcome.warnings ?? [])],
+			warnings: [...(backend.capabilities.warnings ?? []), ...distrustOf(prepared.decision), ...(outcome.warnings ?? [])],
 		};
 		const view = out.strides === undefined ? {} : { strides: out.strides, offset: out.offset as number };
 		return { data: out.data, shape: [...problem.output.shape], dtype: problem.output.dtype, ...view, report };
@@ -159,16 +234,22 @@ export class Engine {
 	}
 
 	async #verify(
-		problem: Problem,
+		prepared: Prepared,
 		plan: Plan,
+		backend: Backend,
 		image: ImageSnapshot,
 		out: OutputTarget,
 		signal: AbortSignal | undefined,
 	): Promise<Verification | null> {
+		const { problem } = prepared.decision;
 		const method = this.#settings.verify ?? 'sample';
-		if (method === false || method === 'checksum' || elementCount(problem.output.shape) === 0) return null;
-		const count = sampleCount(problem, plan.predicted.milliseconds);
+		if (method === false || elementCount(problem.output.shape) === 0) return null;
 		const task = { problem, model: plan.model, plan: plan.name, tile: plan.tile, image: image.view, result: out.view };
+		if (method === 'checksum') {
+			const executable = await this.#executable(prepared, plan, backend);
+			return verifyChecksum(task, { seed: freshSeed(), signal }, executable.checksum?.bind(executable));
+		}
+		const count = sampleCount(problem, plan.predicted.milliseconds);
 		return verify(task, { method, count, seed: freshSeed(), signal });
 	}
 
@@ -179,13 +260,14 @@ export class Engine {
 	async runResident(array: GpuArray, run: RunSettings): Promise<GpuArray> {
 		throwIfAborted(run.signal);
 		if (run.out !== undefined) throw invalid('none beside a GpuArray (the result stays on its device)', 'option out', 'one');
+		if (this.#settings.verify === 'checksum') throw noResidentChecksum();
 		const backend = this.#ownerOf(array);
 		const { dtype, layout, shape } = array;
 		if ((this.#settings.layout ?? layout) !== layout)
 			throw invalid(`${layout}, the array's own`, 'option layout', `${this.#settings.layout}`);
 		const problem = this.#problem({ dtype, layout, shape });
 		const prepared = await this.#cached(`resident ${dtype} ${layout} ${shape.join('x')}`, async () => {
-			const policy = { order: 'preference', wish: this.#wish() } as const;
+			const policy = { order: 'preference', wish: { ...this.#wish(), memory: 'device' } } as const;
 			return { backends: [backend], mayFallBack: false, executables: new Map(), decision: choose(problem, [backend], policy) };
 		});
 		if (!prepared.backends.includes(backend)) {
@@ -197,7 +279,7 @@ export class Engine {
 			throw new FaltungError('UNSUPPORTED', `The backend ${backend.name} cannot work on arrays in device memory.`);
 		const result = await executable.runResident(array, run.signal);
 		if (this.#settings.verify !== undefined && this.#settings.verify !== false)
-			await this.#verifyResident(problem, plan, array, result, run.signal);
+			await this.#verifyResident(prepared, backend, array, result, run.signal);
 		return result;
 	}
 
@@ -210,10 +292,16 @@ export class Engine {
 		return owner;
 	}
 
-	async #verifyResident(problem: Problem, plan: Plan, array: GpuArray, result: GpuArray, signal: AbortSignal | undefined): Promise<void> {
+	async #verifyResident(
+		prepared: Prepared,
+		backend: Backend,
+		array: GpuArray,
+		result: GpuArray,
+		signal: AbortSignal | undefined,
+	): Promise<void> {
 		const image = snapshotImage(await array.read(), array.layout);
 		const { view } = snapshotImage(await result.read(), result.layout);
-		await this.#verify(problem, plan, image, { view, data: view.data }, signal);
+		await this.#verify(prepared, prepared.decision.plan, backend, image, { view, data: view.data }, signal);
 	}
 
 	/** Frees every executable. */
@@ -249,6 +337,15 @@ export class Engine {
 	}
 
 	async #decide(problem: Problem): Promise<Prepared> {
+		const prepared = await this.#estimate(problem);
+		const { decision } = prepared;
+		if (this.#settings.policy === 'estimate' || decision.contenders.length < 2) return prepared;
+		const remembered = (await choiceMemory()).recall(problemClass(decision));
+		const plan = decision.contenders.find(({ name }) => name === remembered);
+		return plan === undefined ? prepared : { ...prepared, decision: preferring(decision, plan) };
+	}
+
+	async #estimate(problem: Problem): Promise<Prepared> {
 		const { backends, absent, order, mayFallBack, device } = await this.#select();
 		const policy = { order, wish: this.#wish() };
 		const prepared = { mayFallBack, executables: new Map() };
@@ -273,7 +370,7 @@ export class Engine {
 		const { dtype, taps } = resolveKernel(this.#kernel, image.dtype);
 		checkGeometry(settings, this.#kernel, sizes);
 		const matters = settings.mode !== 'valid' && settings.boundary.includes('constant');
-		return makeProblem({
+		const problem = makeProblem({
 			operation: this.#operation,
 			image: { dtype: image.dtype, layout: image.layout, sizes },
 			kernel: { dtype, taps, height: this.#kernel.height, width: this.#kernel.width, count: this.#kernel.count, bank: this.#kernel.bank },
@@ -290,6 +387,8 @@ export class Engine {
 			bias: settings.bias,
 			accumulate: settings.accumulate,
 		});
+		if (settings.verify === 'checksum') refuseChecksum(problem);
+		return problem;
 	}
 }
 
@@ -297,72 +396,18 @@ export class Engine {
 const isAlike = (a: Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'>, b: typeof a): boolean =>
 	a.dtype === b.dtype && a.layout === b.layout && a.shape.length === b.shape.length && a.shape.every((size, axis) => size === b.shape[axis]);
 
-/** Checks image sizes against mode, boundary, kernel and the per-channel lists. */
-function checkGeometry(settings: PlanSettings, kernel: KernelSnapshot, sizes: readonly [number, number, number, number]): void {
-	const [batch, channels, height, width] = sizes;
-	const { mode, boundary, dilation } = settings;
-	const sides = [
-		{ name: 'height', n: height, kd: dilatedSize(kernel.height, dilation[0]), mode: boundary[0] },
-		{ name: 'width', n: width, kd: dilatedSize(kernel.width, dilation[1]), mode: boundary[1] },
-	];
-	for (const { name, n, kd, mode: outside } of sides) {
-		if (mode === 'valid' && n < kd) {
-			throw invalid(
-				`an image ${name} of at least ${kd}, the kernel's dilated ${name},`,
-				"mode 'valid'",
-				`${n}`,
-				"Use mode 'same' or 'full'.",
-			);
-		}
-		if (n === 0 && outside !== 'constant' && batch * channels > 0) {
-			throw invalid(`an image ${name} of at least 1`, `boundary '${outside}'`, '0', "There is nothing to extend: use boundary 'constant'.");
-		}
-		if (axisSize(mode, n, kd) > AXIS_LIMIT) {
-			throw new FaltungError(
-				'LIMIT_EXCEEDED',
-				`Expected a result ${name} of at most ${AXIS_LIMIT} but received ${axisSize(mode, n, kd)}. Cut the image into parts.`,
-			);
-		}
-	}
-	const results = channels * kernel.count;
-	for (const name of ['scale', 'bias'] as const) {
-		const { length } = settings[name];
-		if (length === 1 || length === channels || length === results) continue;
-		const wanted =
-			results === channels
-				? `1 or ${channels} numbers (one per channel)`
-				: `1, ${channels} (one per image channel) or ${results} numbers (one per result channel)`;
-		throw invalid(wanted, `option ${name}`, `${length}`);
-	}
-}
-
-/** A fresh output of the problem's shape. */
-function allocate(problem: Problem, backend: Backend): OutputTarget {
-	const { dtype, layout, shape, sizes } = problem.output;
-	const count = elementCount(shape);
-	const data = newArray(dtype, count, shape, backend);
-	return { data, view: { data, dtype, sizes, strides: toCanonical(layout, rowMajorStrides(shape), 0), offset: 0 } };
-}
-
-function newArray(dtype: Dtype, count: number, shape: readonly number[], backend: Backend): TypedArray {
-	try {
-		return backend.allocate?.(dtype, count) ?? new DTYPES[dtype].array(count);
-	} catch (cause) {
-		const bytes = count * DTYPES[dtype].bytes;
-		throw new FaltungError(
-			'LIMIT_EXCEEDED',
-			`Expected memory for a result of ${bytes} bytes, ${dtype} [${shape.join(', ')}], but it could not be allocated. Use a stride, a narrower outputDtype, or parts of the image.`,
-			{ cause },
-		);
-	}
-}
-
-function overflowError(problem: Problem, at: number): FaltungError {
-	const { shape, dtype } = problem.output;
-	const index = rowMajorStrides(shape).map((step, axis) => Math.floor(at / step) % (shape[axis] as number));
-	const { minInt, maxInt } = DTYPES[dtype];
-	return new FaltungError(
-		'OVERFLOW',
-		`Expected every sum to fit ${dtype} (${minInt} to ${maxInt}) under overflow 'throw' but pixel [${index.join(', ')}] is the first that does not. Use overflow 'saturate' or 'wrap', or a wider outputDtype.`,
+/** @throws UNSUPPORTED where no checksum covers the problem */
+function refuseChecksum(problem: Problem): void {
+	const reason = checksumRefusal(problem);
+	if (reason === undefined) return;
+	throw new FaltungError(
+		'UNSUPPORTED',
+		`Expected a linear store for verify 'checksum' but received ${describe(problem)}: ${reason}. Use verify 'sample' or 'full'.`,
 	);
 }
+
+const noResidentChecksum = (): FaltungError =>
+	new FaltungError(
+		'UNSUPPORTED',
+		"Expected false, 'sample' or 'full' for option verify beside a GpuArray but received 'checksum', which this version computes on the host alone. Convolve a typed array, or use 'full'.",
+	);

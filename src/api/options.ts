@@ -61,6 +61,8 @@ export interface PlanOptions {
 	tolerance?: number;
 	/** 'pixel' forbids FFT for floats, whose error is relative to the neighbourhood. Default 'norm'. */
 	accuracy?: 'norm' | 'pixel';
+	/** 'measure' times the best few plans on the first image and remembers the fastest. Default 'estimate': the predicted one. */
+	policy?: 'estimate' | 'measure';
 	/** Who computes: a name, a list in order of preference, or a backend object. Default 'auto'. */
 	backend?: BackendChoice;
 	/** Default 'sample'. */
@@ -96,6 +98,7 @@ const PLAN_KEYS = [
 	'method',
 	'tolerance',
 	'accuracy',
+	'policy',
 	'backend',
 	'verify',
 	'threads',
@@ -120,6 +123,7 @@ export interface PlanSettings {
 	readonly method: 'auto' | Algorithm;
 	readonly tolerance: number | undefined;
 	readonly accuracy: 'norm' | 'pixel';
+	readonly policy: 'estimate' | 'measure';
 	/** undefined: not said, or 'auto'. */
 	readonly backend: readonly (BackendName | Backend)[] | undefined;
 	/** undefined: not said. */
@@ -238,6 +242,7 @@ function planSettings(given: Given<(typeof PLAN_KEYS)[number]>): PlanSettings {
 		method: word(orDefault(given.method, 'auto'), ['auto', ...ALGORITHMS], 'option method'),
 		tolerance,
 		accuracy: word(orDefault(given.accuracy, 'norm'), ['norm', 'pixel'], 'option accuracy'),
+		policy: word(orDefault(given.policy, 'estimate'), ['estimate', 'measure'], 'option policy'),
 		backend: backendsOf(given.backend),
 		verify: verifyOf(given.verify),
 		threads: given.threads === undefined ? undefined : whole(given.threads, 1, THREAD_LIMIT, 'option threads'),

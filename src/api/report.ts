@@ -9,6 +9,8 @@ export interface Report {
 	plan: string;
 	backend: string;
 	algorithm: string;
+	/** Largest error of a sum, relative to max|image|·Σ|kernel|; 0: exact. That of a split taken under `tolerance` is in it. */
+	bound: number;
 	device?: string;
 	isa?: string;
 	threads?: number;

@@ -7,10 +7,20 @@
  * Order: runs of one Executable may overlap; each sees its own image and out. Ownership: image and out belong to the
  * caller; whatever an Executable holds (kernel copies, pipelines, device buffers) is freed by its dispose().
  */
+import type { ChecksumScheme } from '../core/checksum-scheme.ts';
+import type { ChecksumFindings } from '../core/checksum-sums.ts';
 import type { Dtype, TypedArray } from '../core/dtype.ts';
 import type { PlaneView } from '../core/ndarray.ts';
 import type { Algorithm, Candidate, Plan } from '../core/plan.ts';
 import type { Problem, SumKind } from '../core/problem.ts';
+
+/** Constants of a cost model: plain data, shipped with the library or measured on this machine. */
+export interface Costs {
+	/** Where they come from: the machine and the date. */
+	readonly from: string;
+	/** By name; as many numbers each as the model has terms of that name. */
+	readonly numbers: Readonly<Record<string, readonly number[]>>;
+}
 
 /** What a backend can do on this machine: plain data, so that choosing stays a pure function of it. */
 export interface Capabilities {
@@ -22,6 +32,10 @@ export interface Capabilities {
 	readonly sums: readonly SumKind[];
 	/** Numbers worth showing: cache sizes, buffer limits. */
 	readonly limits: Readonly<Record<string, number | string>>;
+	/** What its plans' predicted times rest on. */
+	readonly costs?: Costs;
+	/** What is to be said in every report: a calibration file that cannot be used. */
+	readonly warnings?: readonly string[];
 	/** True for emulated devices: used when asked for, never chosen by 'auto'. */
 	readonly software?: boolean;
 }
@@ -52,6 +66,11 @@ export interface Executable {
 	 * Rejects with the signal's reason when aborted, else with a FaltungError. Once settled it touches neither again.
 	 */
 	run(image: PlaneView, out: PlaneView, signal?: AbortSignal): RunOutcome | Promise<RunOutcome>;
+	/**
+	 * Optional: the sums of `verify: 'checksum'` over a result that run() gave, in the backend's own way. Without it those of
+	 * core/checksum-sums.ts are taken, which also say what must be found.
+	 */
+	checksum?(image: PlaneView, out: PlaneView, scheme: ChecksumScheme, signal?: AbortSignal): Promise<ChecksumFindings>;
 	/** Frees what the executable holds; idempotent. Never called while a run is pending. */
 	dispose(): void;
 }
@@ -73,4 +92,6 @@ export interface PlanWish {
 	readonly threads?: number;
 	readonly tolerance?: number;
 	readonly accuracy: 'norm' | 'pixel';
+	/** 'device': image and result stay in the backend's own memory. Default: both are host memory, and transfers count. */
+	readonly memory?: 'host' | 'device';
 }

@@ -29,3 +29,30 @@ export function loadBackend(name: BackendName, options: LoadOptions = {}): Promi
 	}
 	return backend;
 }
+
+/** What policy 'measure' found out, by problem class: names of plans. */
+export interface ChoiceMemory {
+	recall(problemClass: string): string | undefined;
+	remember(problemClass: string, plan: string): void;
+}
+
+let memory: Promise<ChoiceMemory> | undefined;
+
+/** Kept for this process; in Node also from one process to the next. */
+export function choiceMemory(): Promise<ChoiceMemory> {
+	memory ??= openMemory();
+	return memory;
+}
+
+async function openMemory(): Promise<ChoiceMemory> {
+	const { process } = globalThis as { process?: { versions?: { node?: string } } };
+	const file = process?.versions?.node === undefined ? undefined : await import('./native/calibration.ts');
+	const choices = new Map(Object.entries(file?.savedChoices() ?? {}));
+	return {
+		recall: (problemClass) => choices.get(problemClass),
+		remember: (problemClass, plan) => {
+			choices.set(problemClass, plan);
+			file?.saveChoice(problemClass, plan);
+		},
+	};
+}

@@ -25,6 +25,7 @@ export interface FilterFlags {
 	method?: string;
 	tolerance?: string;
 	accuracy?: string;
+	policy?: string;
 	backend?: string;
 	verify?: string;
 	threads?: string;
@@ -66,6 +67,7 @@ export function withFilterOptions(command: Command, kernel: 'required' | 'option
 		.option('--method <name>', 'direct, separable, lowrank, box or fft; default the fastest')
 		.option('--tolerance <number>', 'largest relative error of an approximate low-rank split')
 		.option('--accuracy <name>', 'pixel forbids FFT for floats; default norm')
+		.option('--policy <name>', 'measure times the best few plans on the first image and remembers; default estimate')
 		.option('--backend <names>', 'webgpu, native, reference, or several in order: native,reference')
 		.option('--verify <method>', 'sample, checksum, full, or no (default sample)')
 		.option('--threads <n>', 'threads of the native backend');
@@ -132,7 +134,18 @@ export function libraryOptions(flags: FilterFlags): ConvolverOptions {
 		const text = flags[name];
 		if (typeof text === 'string') options[name] = read(text);
 	};
-	for (const name of ['operation', 'mode', 'layout', 'outputDtype', 'overflow', 'rounding', 'accumulate', 'method', 'accuracy'] as const)
+	for (const name of [
+		'operation',
+		'mode',
+		'layout',
+		'outputDtype',
+		'overflow',
+		'rounding',
+		'accumulate',
+		'method',
+		'accuracy',
+		'policy',
+	] as const)
 		set(name, (text) => text);
 	for (const name of ['boundary', 'backend'] as const) set(name, words);
 	for (const name of ['anchor', 'stride', 'dilation', 'scale', 'bias'] as const) set(name, (text) => numbers(text, `--${name}`));

@@ -122,6 +122,28 @@ export function pixelBound(model: ErrorModel, terms: PixelTerms): number {
 	return sum + epilogue + missed + flushed;
 }
 
+/**
+ * The bound of the sum itself, relative to max|image|·Σ|kernel|: the same number for every pixel. 0 where sums are exact. Flushed
+ * subnormals, scale and bias are left out.
+ */
+export function relativeBound(problem: Problem, model: ErrorModel): number {
+	const sumOnly = { ...model, tiny: 0, epilogueUnit: 0 };
+	let worst = 0;
+	for (const { taps } of problem.windows) {
+		const total = sumOfMagnitudes(taps);
+		if (total === 0) continue;
+		const terms = { magnitude: total, taps: total, pixels: taps.length, largest: 1, count: taps.length, scale: 1, bias: 0 };
+		worst = Math.max(worst, pixelBound(sumOnly, terms) / total);
+	}
+	return worst;
+}
+
+function sumOfMagnitudes(taps: KernelWindow['taps']): number {
+	let sum = 0;
+	for (const tap of taps) sum += Math.abs(Number(tap));
+	return sum;
+}
+
 /** Σ|column·row·pixel|: what is really added up. */
 const reached = ({ split }: ErrorModel, { magnitude, largest }: PixelTerms): number =>
 	split === undefined ? magnitude : magnitude * (1 + split.relative) + split.excess * largest;
@@ -206,4 +228,35 @@ function nearestCongruent(value: number, stored: number | bigint, store: { dtype
 	const bits = DTYPES[store.dtype].bytes * 8;
 	const rounded = BigInt(roundTo(value, store.rounding));
 	return Number(rounded + BigInt.asIntN(bits, BigInt(stored) - rounded));
+}
+
+// ── checksums ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Noise of a sum with independent signs exceeds this many times its root of squares once in 10^5 at the very worst (Hoeffding). */
+const CHECKSUM_DEVIATIONS = 5;
+
+/** Roundings of a projection beside its rows, its window and the store: scale, bias, their product and sums on either side. */
+const PROJECTION_DEPTH = 12;
+
+/**
+ * How far the checksum of `length` outputs of one channel, weighted by at most 1 with random signs, may be off by rounding
+ * alone, where no pixel exceeds M: `slope·M + offset`. docs/numerics.md, "Checksums".
+ */
+export function checksumNoise(problem: Problem, model: ErrorModel, channel: number, length: number): { slope: number; offset: number } {
+	const window = problem.windows[channel % problem.windows.length] as KernelWindow;
+	const [scale, bias] = [Math.abs(problem.scale[channel] as number), Math.abs(problem.bias[channel] as number)];
+	const count = window.taps.length;
+	let taps = 0;
+	for (const tap of window.taps) taps += Math.abs(Number(tap));
+	const { float, tiny, unit } = DTYPES[problem.output.dtype];
+	const reach = Math.min(length, CHECKSUM_DEVIATIONS * Math.sqrt(length));
+	const own = gamma(length + rowBlockedDepth(window) + PROJECTION_DEPTH, 2 ** -53) * length;
+	const at = (largest: number): number => {
+		const value = scale * taps * largest + bias;
+		const pixel = pixelBound(model, { magnitude: taps * largest, taps, pixels: count * largest, largest, count, scale, bias });
+		const store = float ? (unit > model.unit ? unit * (value + pixel) + tiny : 0) : problem.rounding === 'truncate' ? 1 : 0.5;
+		return reach * (pixel + store) + 2 * own * (value + pixel);
+	};
+	const offset = at(0);
+	return { slope: at(1) - offset, offset };
 }

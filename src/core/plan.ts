@@ -17,6 +17,14 @@ export interface Extent {
 /** How sums are held: floats of a precision, or integers of a number of bits (two's complement). */
 export type Accumulator = 'float32' | 'float64' | `int${number}`;
 
+export interface Prediction {
+	readonly milliseconds: number;
+	/** Memory beyond image and result. */
+	readonly bytes: number;
+	/** Where the constants of the time come from. */
+	readonly from?: string;
+}
+
 export interface Plan {
 	/** `<algorithm>-<dtype>-t<tile>-r<block>@<backend>[.<isa>]` */
 	readonly name: string;
@@ -34,7 +42,7 @@ export interface Plan {
 	readonly overflow: string;
 	readonly model: ErrorModel;
 	readonly steps: readonly Step[];
-	readonly predicted: { readonly milliseconds: number /** Beyond image and result. */; readonly bytes: number };
+	readonly predicted: Prediction;
 }
 
 /** One option of the planner: a plan with its cost, or the reason why it is impossible. */
@@ -55,6 +63,8 @@ export interface Decision {
 	readonly plan: Plan;
 	/** Best plan of each further backend, in order. */
 	readonly fallbacks: readonly Plan[];
+	/** What policy 'measure' would try, the chosen plan first. */
+	readonly contenders: readonly Plan[];
 	readonly candidates: readonly Candidate[];
 }
 

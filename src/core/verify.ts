@@ -14,12 +14,27 @@ import { randomStream } from './random.ts';
 /** What was checked, for the report. */
 export interface Verification {
 	method: 'sample' | 'checksum' | 'full';
-	/** Pixels recomputed. */
+	/** Pixels recomputed; 'checksum': covered. */
 	pixels: number;
-	/** Largest difference found, as a share of the bound; 0 where all agree exactly. */
+	/** Largest difference found, as a share of the bound ('checksum': of a sum's threshold); 0 where all agree exactly. */
 	worst: number;
-	/** Seed of the choice of pixels. */
+	/** Seed of the choice of pixels, or of the weights. */
 	seed: number;
+	/** 'checksum': a pixel that is off by more than this is found for certain; 0 where the sums are exact. */
+	detects?: number;
+	/** 'checksum': the probability of missing any error at all, or among floats one a hundred times `detects`. */
+	miss?: number;
+}
+
+/** A result and all that says what it must be. */
+export interface VerifyTask {
+	readonly problem: Problem;
+	readonly model: ErrorModel;
+	readonly plan: string;
+	readonly tile: { height: number; width: number };
+	readonly image: PlaneView;
+	/** Planes of the output, [batch, result channel, row, column]. */
+	readonly result: PlaneView;
 }
 
 /** Most pixels that 'sample' recomputes. */
@@ -113,7 +128,8 @@ export function compare(
 	return { share, bound };
 }
 
-interface Worst {
+/** A pixel and what it should have been. */
+export interface Worst {
 	share: number;
 	bound: number;
 	at: PerAxis;
@@ -121,7 +137,15 @@ interface Worst {
 	actual: number | bigint;
 }
 
-function fail(problem: Problem, plan: string, worst: Worst, checked: number, seed: number): never {
+/** One pixel of a result beside its recomputed value. */
+export function comparePixel(task: VerifyTask, oracle: Oracle, read: (i: number) => number | bigint, at: PerAxis): Worst {
+	const actual = read(elementOf(task.result, at));
+	const pixel = oracle.pixel(at[0], at[1], at[2], at[3]);
+	return { ...compare(task.problem, task.model, pixel, actual, at[1]), at, expected: pixel.value, actual };
+}
+
+/** @throws VerificationError that names the pixel */
+export function fail(problem: Problem, plan: string, worst: Worst, checked: number, seed: number): never {
 	const index = fromCanonical(problem.output.layout, worst.at);
 	const within = worst.bound === 0 ? 'exactly' : `within ${worst.bound.toPrecision(3)}`;
 	throw new VerificationError(
@@ -134,14 +158,13 @@ function fail(problem: Problem, plan: string, worst: Worst, checked: number, see
 /**
  * Recomputes pixels of a result and compares each within its bound.
  *
- * @param result planes of the output, [batch, result channel, row, column]
  * @throws VerificationError with the worst pixel, if any lies outside its bound
  */
 export async function verify(
-	task: { problem: Problem; model: ErrorModel; plan: string; tile: { height: number; width: number }; image: PlaneView; result: PlaneView },
+	task: VerifyTask,
 	choice: { method: 'sample' | 'full'; count: number; seed: number; signal?: AbortSignal | undefined },
 ): Promise<Verification> {
-	const { problem, model, result } = task;
+	const { problem, result } = task;
 	const { sizes } = result;
 	const total = sizes.reduce((a, b) => a * b, 1);
 	const every = choice.method === 'full' || choice.count >= total;
@@ -153,10 +176,8 @@ export async function verify(
 	let worst: Worst | undefined;
 	for (let k = 0; k < count; k++) {
 		const at = every ? unravel(k, sizes) : position(k, sizes, task.tile, random);
-		const actual = read(elementOf(result, at));
-		const pixel = oracle.pixel(at[0], at[1], at[2], at[3]);
-		const { share, bound } = compare(problem, model, pixel, actual, at[1]);
-		if (worst === undefined || share > worst.share) worst = { share, bound, at, expected: pixel.value, actual };
+		const here = comparePixel(task, oracle, read, at);
+		if (worst === undefined || here.share > worst.share) worst = here;
 		if (breath.due()) await breath.pause();
 	}
 	if (worst !== undefined && !(worst.share <= 1)) fail(problem, task.plan, worst, count, choice.seed);

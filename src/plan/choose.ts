@@ -18,11 +18,25 @@ export interface Absent {
 
 const planned = (candidate: Candidate): candidate is Candidate & { plan: Plan } => candidate.plan !== undefined;
 
-/** The cheapest plan of one backend that the forced method allows. */
-function best(list: readonly Candidate[], method: PlanWish['method']): Plan | undefined {
-	const plans = list.filter(planned).filter(({ algorithm }) => method === 'auto' || algorithm === method);
-	plans.sort((a, b) => a.plan.predicted.milliseconds - b.plan.predicted.milliseconds);
-	return plans[0]?.plan;
+/** Plans that measuring would try at most, and how much slower than the best one they may be predicted to be. */
+const MOST_CONTENDERS = 4;
+const CONTENDER_FACTOR = 3;
+
+const byTime = (a: Plan, b: Plan): number => a.predicted.milliseconds - b.predicted.milliseconds;
+
+/** The plans of one backend that the forced method allows, the cheapest first. */
+const allowed = (list: readonly Candidate[], method: PlanWish['method']): Plan[] =>
+	list
+		.filter(planned)
+		.filter(({ algorithm }) => method === 'auto' || algorithm === method)
+		.map(({ plan }) => plan)
+		.sort(byTime);
+
+/** Plans that may turn out to be faster than the first of them, which is predicted to be the fastest. */
+function contend(lists: readonly (readonly Plan[])[]): Plan[] {
+	const plans = lists.flat().sort(byTime);
+	const limit = CONTENDER_FACTOR * (plans[0]?.predicted.milliseconds ?? 0);
+	return plans.filter(({ predicted }) => predicted.milliseconds <= limit).slice(0, MOST_CONTENDERS);
 }
 
 /**
@@ -37,8 +51,9 @@ export function choose(problem: Problem, backends: readonly Backend[], policy: P
 			({ name, reason }): Candidate => ({ name, backend: name, algorithm: 'direct', code: 'BACKEND_UNAVAILABLE', why: reason }),
 		),
 	];
-	const plans = lists.map((list) => best(list, policy.wish.method)).filter((plan) => plan !== undefined);
-	if (policy.order === 'cost') plans.sort((a, b) => a.predicted.milliseconds - b.predicted.milliseconds);
+	const plansOf = lists.map((list) => allowed(list, policy.wish.method)).filter((plans) => plans.length > 0);
+	const plans = plansOf.map(([first]) => first as Plan);
+	if (policy.order === 'cost') plans.sort(byTime);
 	const [plan, ...fallbacks] = plans;
 	if (plan === undefined) {
 		const relevant = candidates.filter(({ algorithm }) => policy.wish.method === 'auto' || algorithm === policy.wish.method);
@@ -48,5 +63,18 @@ export function choose(problem: Problem, backends: readonly Backend[], policy: P
 			`No plan for ${describe(problem)} with method '${policy.wish.method}': ${reasons.join('; ')}. Leave method and backend at 'auto'.`,
 		);
 	}
-	return { problem, plan, fallbacks, candidates };
+	const contenders = contend(policy.order === 'cost' ? plansOf : plansOf.slice(0, 1));
+	return { problem, plan, fallbacks, contenders, candidates };
 }
+
+/** The decision with another of its plans in front; nothing is left to measure. */
+export const preferring = (decision: Decision, plan: Plan): Decision => ({
+	...decision,
+	plan,
+	fallbacks: [decision.plan, ...decision.fallbacks].filter(({ backend }) => backend !== plan.backend),
+	contenders: [plan],
+});
+
+/** What a measurement holds for: the problem, and the plans that were compared. */
+export const problemClass = ({ problem, contenders }: Decision): string =>
+	[describe(problem), ...contenders.map(({ name, accumulator, threads }) => `${name} ${accumulator} ${threads ?? 1}`)].join('; ');

@@ -4,8 +4,8 @@ import { DTYPE_NAMES, type Dtype, type TypedArray } from '../../core/dtype.ts';
 /** An object that only the addon can read. */
 export type Handle = object;
 
-/** `status` 0: done, 2: no memory, 3: cancelled; `overflowAt` −1: everything fits. */
-export type Settled = (status: number, overflowAt: number, milliseconds: number) => void;
+/** `status` 0: done, 2: no memory, 3: cancelled; `overflowAt` −1: everything fits; `findings` of a checksum that is done. */
+export type Settled = (status: number, overflowAt: number, milliseconds: number, findings?: Float64Array) => void;
 
 export interface Addon {
 	/** Instruction sets of this build that this machine runs, best first. */
@@ -30,6 +30,16 @@ export interface Addon {
 	runHere(executable: Handle, image: TypedArray, out: TypedArray, views: BigInt64Array): number;
 	/** Computes on the pool. The buffers of image and out are kept until `settled` is called. */
 	start(executable: Handle, image: TypedArray, out: TypedArray, views: BigInt64Array, threads: number, settled: Settled): Handle;
+	/** Like start, for the sums of a checksum over a result; `parameters` in the order of the enum in native/addon_run.c. */
+	checksum(
+		executable: Handle,
+		image: TypedArray,
+		out: TypedArray,
+		views: BigInt64Array,
+		threads: number,
+		settled: Settled,
+		parameters: Float64Array,
+	): Handle;
 	cancel(run: Handle): void;
 	/** GB/s of result bytes: one streaming copy of `bytes` from one buffer to another. */
 	probeCopy(isa: string, bytes: number, threads: number): number;

@@ -5,6 +5,7 @@ import { DTYPES } from '../../core/dtype.ts';
 import { type Accumulator, ALGORITHMS, type Algorithm, type Candidate, type Extent, type Plan, planName } from '../../core/plan.ts';
 import { cannotOverflow, isPlain, type Problem, reach, sumMagnitude } from '../../core/problem.ts';
 import { MOST_THREADS, type NativeAccumulator } from './addon.ts';
+import { cellName, predict, type Work, withShipped } from './costs.ts';
 
 /** Register block of each accumulator's kernel, from the kernel table; absent: the scalar body. */
 export type Blocks = Readonly<Partial<Record<NativeAccumulator, Extent>>>;
@@ -48,28 +49,6 @@ const BYTES: Readonly<Record<NativeAccumulator, number>> = { f32: 4, f64: 8, i16
 
 // ── cost ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/**
- * Nanoseconds per tap and output on one thread: the best of seven runs at K = 3 and 9 on 768² images (96² from 128 bits on), the
- * slope between them. Sapphire Rapids Xeon at 3.4 GHz, gcc 12, Node 20, a busy machine. Instruction sets that are not listed
- * count as `base`.
- */
-const TAP_NS: Readonly<Record<string, Readonly<Record<NativeAccumulator, number>>>> = {
-	avx512: { f32: 0.017, f64: 0.031, i16: 0.011, i64: 0.097, i128: 4.9, i192: 4.9 },
-	avx2: { f32: 0.025, f64: 0.047, i16: 0.017, i64: 0.21, i128: 4.9, i192: 4.9 },
-	base: { f32: 0.063, f64: 0.14, i16: 0.047, i64: 0.51, i128: 4.9, i192: 4.9 },
-};
-
-/** Nanoseconds per output beside its taps, of the same runs (0.1 to 0.5); 6 more where only the scalar code knows the store. */
-const PIXEL_NS = 0.3;
-const SCALAR_STORE_NS = 6;
-/** Milliseconds to wake the pool and to settle the promise. */
-const POOL_MS = 0.05;
-/** Predicted work below this runs at once on the calling thread. */
-export const INLINE_MS = 0.1;
-
-/** Nanoseconds per entry of an index map: kernels of 2 and 3 taps at dilation 8e6 took 12 to 100 on the machine above. */
-const MAP_NS = 40;
-
 /** Stores that native/store.h does not know go through the scalar code. */
 function storesSlowly(problem: Problem, accumulator: NativeAccumulator): boolean {
 	const { float, bytes } = DTYPES[problem.output.dtype];
@@ -77,14 +56,28 @@ function storesSlowly(problem: Problem, accumulator: NativeAccumulator): boolean
 	return (problem.overflow !== 'wrap' && bytes > 2 && accumulator !== 'i64') || (problem.overflow === 'throw' && !cannotOverflow(problem));
 }
 
-/** Milliseconds on one thread. */
-function cost(problem: Problem, accumulator: NativeAccumulator, isa: string): number {
+/** What a problem costs whatever the algorithm. */
+function commonWork(problem: Problem, accumulator: NativeAccumulator): Omit<Work, 'cell' | 'counts'> {
+	const pixels = problem.image.sizes.reduce((a, b) => a * b, 1);
+	const outputs = problem.output.sizes.reduce((a, b) => a * b, 1);
+	return {
+		bytes: pixels * DTYPES[problem.image.dtype].bytes + outputs * DTYPES[problem.output.dtype].bytes,
+		scalarStores: storesSlowly(problem, accumulator) ? outputs : 0,
+		mapEntries: mapped(problem),
+	};
+}
+
+/** Outputs of one kernel of the bank. */
+function perKernel(problem: Problem): number {
 	const [n, , height, width] = problem.output.sizes;
-	const perKernel = n * problem.image.sizes[1] * height * width;
-	const taps = problem.windows.reduce((sum, window) => sum + window.rows * window.cols, 0);
-	const tap = (TAP_NS[isa] ?? (TAP_NS.base as Readonly<Record<NativeAccumulator, number>>))[accumulator];
-	const pixel = PIXEL_NS + (storesSlowly(problem, accumulator) ? SCALAR_STORE_NS : 0);
-	return (perKernel * (taps * tap + problem.windows.length * pixel) + mapped(problem) * MAP_NS) / 1e6;
+	return n * problem.image.sizes[1] * height * width;
+}
+
+function directWork(problem: Problem, accumulator: NativeAccumulator): Work {
+	const outputs = perKernel(problem);
+	const [rows, taps] = problem.windows.reduce(([a, b], window) => [a + window.rows, b + window.rows * window.cols], [0, 0]);
+	const counts = [outputs * problem.windows.length, outputs * rows, outputs * taps];
+	return { cell: cellName('direct', accumulator), counts, ...commonWork(problem, accumulator) };
 }
 
 /** Entries of the index maps, holes of dilated kernels included: they are walked where a large dilation reaches far. */
@@ -128,9 +121,9 @@ function overflowText(problem: Problem, accumulator: NativeAccumulator): string 
 function directPlan(problem: Problem, capabilities: Capabilities, blocks: Blocks, wish: PlanWish): Plan {
 	const isa = capabilities.isa as string;
 	const accumulator = accumulatorOf(problem);
-	const single = cost(problem, accumulator, isa);
+	const costs = capabilities.costs ?? withShipped(isa);
 	const most = Math.min(wish.threads ?? capabilities.threads, MOST_THREADS);
-	const threads = single < INLINE_MS ? 1 : most;
+	const { milliseconds, threads } = predict(costs, directWork(problem, accumulator), { most, cores: capabilities.threads });
 	const tile = tileOf(problem, accumulator, threads);
 	const block = blocks[accumulator] ?? { height: 1, width: 1 };
 	const largest = Math.max(0, ...problem.windows.map(({ rows }) => rows));
@@ -146,10 +139,7 @@ function directPlan(problem: Problem, capabilities: Capabilities, blocks: Blocks
 		overflow: overflowText(problem, accumulator),
 		model: directModel(problem),
 		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
-		predicted: {
-			milliseconds: single < INLINE_MS ? single : single / Math.min(most, capabilities.threads) + POOL_MS,
-			bytes: threads * (largest + 3) * tile.width * BYTES[accumulator],
-		},
+		predicted: { milliseconds, bytes: threads * (largest + 3) * tile.width * BYTES[accumulator], from: costs.from },
 	};
 }
 

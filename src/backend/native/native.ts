@@ -1,14 +1,19 @@
 /** The native backend: hands a prepared problem to the addon, small work at once, the rest to the addon's own threads. */
 import { availableParallelism } from 'node:os';
 import { onAbort } from '../../core/abort.ts';
+import type { ChecksumScheme } from '../../core/checksum-scheme.ts';
+import type { ChecksumFindings } from '../../core/checksum-sums.ts';
 import type { TypedArray } from '../../core/dtype.ts';
 import { ERROR_CODES, type ErrorCode, FaltungError } from '../../core/errors.ts';
 import type { PlaneView } from '../../core/ndarray.ts';
 import type { Extent, Plan } from '../../core/plan.ts';
 import { describe, type Problem } from '../../core/problem.ts';
 import type { Backend, Capabilities, Executable, RunOutcome } from '../backend.ts';
-import { ACCUMULATORS, type Addon, type Handle, MOST_THREADS, STATUS_CANCELLED, STATUS_NO_MEMORY } from './addon.ts';
-import { accumulatorOf, type Blocks, candidates, INLINE_MS } from './candidates.ts';
+import { ACCUMULATORS, type Addon, type Handle, MOST_THREADS, type Settled, STATUS_CANCELLED, STATUS_NO_MEMORY } from './addon.ts';
+import { measuredCosts } from './calibration.ts';
+import { accumulatorOf, type Blocks, candidates } from './candidates.ts';
+import { checksumParameters, readFindings } from './checksum.ts';
+import { INLINE_MS, withShipped } from './costs.ts';
 import { prepareArguments, sameView, viewWords } from './geometry.ts';
 import { loadAddon } from './loader.ts';
 
@@ -86,22 +91,44 @@ class NativeExecutable implements Executable {
 		}
 	}
 
-	#pooled(image: PlaneView, out: PlaneView, words: BigInt64Array, signal: AbortSignal | undefined): Promise<RunOutcome> {
+	async #pooled(image: PlaneView, out: PlaneView, words: BigInt64Array, signal: AbortSignal | undefined): Promise<RunOutcome> {
+		const threads = this.plan.threads as number;
+		const [overflowAt, compute] = await this.#settle('the run', signal, (settled) =>
+			this.#addon.start(this.#handle, classic(image.data), classic(out.data), words, threads, settled),
+		);
+		return overflowAt < 0 ? { timings: { compute } } : { timings: { compute }, overflowAt };
+	}
+
+	async checksum(image: PlaneView, out: PlaneView, scheme: ChecksumScheme, signal?: AbortSignal): Promise<ChecksumFindings> {
+		if (signal?.aborted) throw signal.reason;
+		const words = this.#words(image, out);
+		const parameters = checksumParameters(scheme);
+		const threads = this.plan.threads as number;
+		const [, , findings] = await this.#settle('the checksum', signal, (settled) =>
+			this.#addon.checksum(this.#handle, classic(image.data), classic(out.data), words, threads, settled, parameters),
+		);
+		return readFindings(findings as Float64Array);
+	}
+
+	/** Starts work on the pool and waits for it. */
+	#settle(
+		what: string,
+		signal: AbortSignal | undefined,
+		start: (settled: Settled) => Handle,
+	): Promise<[overflowAt: number, milliseconds: number, findings: Float64Array | undefined]> {
 		return new Promise((resolve, reject) => {
 			const cancel = () => this.#addon.cancel(run);
-			const settled = (status: number, overflowAt: number, compute: number) => {
-				release();
-				if (status === STATUS_NO_MEMORY) reject(noMemory(this.#problem));
-				else if (status === STATUS_CANCELLED) reject(signal?.reason);
-				else resolve(overflowAt < 0 ? { timings: { compute } } : { timings: { compute }, overflowAt });
-			};
 			let run: Handle;
 			let release = () => {};
 			try {
-				const threads = this.plan.threads as number;
-				run = this.#addon.start(this.#handle, classic(image.data), classic(out.data), words, threads, settled);
+				run = start((status, overflowAt, milliseconds, findings) => {
+					release();
+					if (status === STATUS_NO_MEMORY) reject(noMemory(this.#problem));
+					else if (status === STATUS_CANCELLED) reject(signal?.reason);
+					else resolve([overflowAt, milliseconds, findings]);
+				});
 			} catch (error) {
-				reject(translate(error, 'the run'));
+				reject(translate(error, what));
 				return;
 			}
 			release = onAbort(signal, cancel);
@@ -124,6 +151,7 @@ class NativeBackend implements Backend {
 			if (block !== undefined) found[ACCUMULATORS[k] as (typeof ACCUMULATORS)[number]] = { height: block[0], width: block[1] };
 		}
 		this.#blocks = found;
+		const { costs, problem } = measuredCosts(isa);
 		this.capabilities = {
 			backend: 'native',
 			isa,
@@ -131,6 +159,8 @@ class NativeBackend implements Backend {
 			algorithms: ['direct'],
 			sums: ['integer', 'float32', 'float64'],
 			limits: { isas: addon.isas().join(' '), mostThreads: MOST_THREADS },
+			costs: withShipped(isa, costs),
+			...(problem === undefined ? {} : { warnings: [problem] }),
 		};
 	}
 

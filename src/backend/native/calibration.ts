@@ -1,0 +1,164 @@
+/**
+ * The calibration file: what was measured on this machine. `faltung calibrate` writes the constants of the cost model, policy 'measure'
+ * its choices. Anybody may edit, copy or delete it, so nothing in it is believed before it is checked.
+ */
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { FaltungError } from '../../core/errors.ts';
+import type { Costs } from '../backend.ts';
+import { COST_NAMES } from './costs.ts';
+
+const FORMAT = 'faltung calibration 1';
+const MOST_BYTES = 2 ** 20;
+/** Choices of policy 'measure' that are kept; the oldest go first. */
+const MOST_CHOICES = 500;
+
+/** Constants measured with one instruction set. */
+export interface Measured {
+	/** Version of the library: another one's kernels have other speeds. */
+	readonly version: string;
+	/** ISO 8601. */
+	readonly date: string;
+	/** System and runtime. */
+	readonly system: string;
+	readonly numbers: Readonly<Record<string, readonly number[]>>;
+}
+
+interface Machine {
+	/** By instruction set. */
+	readonly costs: Readonly<Record<string, Measured>>;
+	/** Problem class → name of the fastest plan. */
+	readonly choices: Readonly<Record<string, string>>;
+}
+
+export interface Calibration {
+	readonly format: typeof FORMAT;
+	readonly machines: Readonly<Record<string, Machine>>;
+}
+
+const EMPTY: Calibration = { format: FORMAT, machines: {} };
+const NO_MACHINE: Machine = { costs: {}, choices: {} };
+
+export const libraryVersion = (): string =>
+	(JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+
+/** The processor and how many threads of it this process may use: the key of what was measured. */
+export const machineName = (): string =>
+	`${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} threads, ${process.platform} ${process.arch}`;
+
+/** FALTUNG_CALIBRATION, else under $XDG_CACHE_HOME or ~/.cache; undefined: switched off. */
+export function calibrationPath(env: NodeJS.ProcessEnv = process.env): string | undefined {
+	const said = env.FALTUNG_CALIBRATION?.trim();
+	if (said === 'off') return undefined;
+	if (said !== undefined && said !== '') return said;
+	const cache = env.XDG_CACHE_HOME?.startsWith('/') ? env.XDG_CACHE_HOME : join(homedir(), '.cache');
+	return join(cache, 'faltung', 'calibration.json');
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function checkNumbers(value: unknown, where: string): asserts value is Measured['numbers'] {
+	if (!isRecord(value)) throw new Error(`${where} is no table`);
+	for (const [name, list] of Object.entries(value)) {
+		const length = COST_NAMES.get(name);
+		if (length === undefined) throw new Error(`${where} has an unknown constant ${JSON.stringify(name.slice(0, 40))}`);
+		const fine = Array.isArray(list) && list.length === length && list.every((x) => typeof x === 'number' && x >= 0 && x < 1e9);
+		if (!fine) throw new Error(`${where}, ${name}: not ${length} numbers of at least 0`);
+	}
+}
+
+function checkMachine(value: unknown, where: string): asserts value is Machine {
+	if (!isRecord(value) || !isRecord(value.costs) || !isRecord(value.choices)) throw new Error(`${where} lacks costs or choices`);
+	for (const [isa, costs] of Object.entries(value.costs)) {
+		if (!isRecord(costs)) throw new Error(`${where}, ${isa} is no table`);
+		for (const key of ['version', 'date', 'system'] as const)
+			if (typeof costs[key] !== 'string') throw new Error(`${where}, ${isa} lacks its ${key}`);
+		if (Number.isNaN(Date.parse(costs.date as string))) throw new Error(`${where}, ${isa}: the date is none`);
+		checkNumbers(costs.numbers, `${where}, ${isa}`);
+	}
+	if (!Object.values(value.choices).every((plan) => typeof plan === 'string')) throw new Error(`${where}: a choice is no plan's name`);
+}
+
+/** The file's text as a Calibration. @throws Error with the reason */
+export function parseCalibration(text: string): Calibration {
+	const value: unknown = JSON.parse(text);
+	if (!isRecord(value) || value.format !== FORMAT) throw new Error(`not ${JSON.stringify(FORMAT)}`);
+	if (!isRecord(value.machines)) throw new Error('no machines');
+	for (const [name, machine] of Object.entries(value.machines)) checkMachine(machine, name.slice(0, 80));
+	return value as unknown as Calibration;
+}
+
+/** What the file holds; `problem` where there is one that cannot be used. */
+export function readCalibration(path: string | undefined = calibrationPath()): { calibration: Calibration; problem?: string } {
+	if (path === undefined) return { calibration: EMPTY };
+	try {
+		if (statSync(path).size > MOST_BYTES) throw new Error(`more than ${MOST_BYTES} bytes`);
+		return { calibration: parseCalibration(readFileSync(path, 'utf8')) };
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { calibration: EMPTY };
+		const reason = error instanceof Error ? error.message : String(error);
+		return { calibration: EMPTY, problem: `The calibration file ${path} is ignored: ${reason}. Delete it, or run faltung calibrate.` };
+	}
+}
+
+/** This machine's constants for an instruction set, and what is to be said about a file that cannot be used. */
+export function measuredCosts(isa: string): { costs?: Costs; problem?: string } {
+	const path = calibrationPath();
+	const { calibration, problem } = readCalibration(path);
+	if (problem !== undefined) return { problem };
+	const measured = calibration.machines[machineName()]?.costs[isa];
+	if (measured === undefined) return {};
+	const version = libraryVersion();
+	if (measured.version !== version) {
+		return {
+			problem: `The constants in ${path} are ignored: they were measured with faltung ${measured.version}, this is ${version}. Run faltung calibrate.`,
+		};
+	}
+	return { costs: { from: `measured on this machine on ${measured.date.slice(0, 10)} (faltung calibrate)`, numbers: measured.numbers } };
+}
+
+/**
+ * Reads the file, changes this machine's part of it and puts the new one in its place at once: who reads meanwhile sees the old one or
+ * the new one.
+ *
+ * @throws IO where it cannot be written
+ */
+function update(path: string, change: (machine: Machine) => Machine): void {
+	const { calibration } = readCalibration(path);
+	const name = machineName();
+	const machines = { ...calibration.machines, [name]: change(calibration.machines[name] ?? NO_MACHINE) };
+	const beside = `${path}.${process.pid}.part`;
+	try {
+		mkdirSync(dirname(path), { recursive: true });
+		writeFileSync(beside, `${JSON.stringify({ ...EMPTY, machines }, null, '\t')}\n`);
+		renameSync(beside, path);
+	} catch (cause) {
+		rmSync(beside, { force: true });
+		const reason = cause instanceof Error ? cause.message : String(cause);
+		throw new FaltungError('IO', `Expected to write the calibration file ${path} but could not: ${reason}. Set FALTUNG_CALIBRATION.`, {
+			cause,
+		});
+	}
+}
+
+/** Keeps the constants of an instruction set. Choices made before rest on nothing older, so they stay. */
+export const saveCosts = (path: string, isa: string, measured: Measured): void =>
+	update(path, (machine) => ({ ...machine, costs: { ...machine.costs, [isa]: measured } }));
+
+/** What policy 'measure' found in earlier processes. */
+export const savedChoices = (): Readonly<Record<string, string>> => readCalibration().calibration.machines[machineName()]?.choices ?? {};
+
+/** Keeps a choice of policy 'measure'; a file that cannot be written is no reason to fail. */
+export function saveChoice(problemClass: string, plan: string): void {
+	const path = calibrationPath();
+	if (path === undefined) return;
+	try {
+		update(path, (machine) => {
+			const { [problemClass]: _, ...others } = machine.choices;
+			return { ...machine, choices: Object.fromEntries([...Object.entries(others), [problemClass, plan]].slice(-MOST_CHOICES)) };
+		});
+	} catch (error) {
+		if (!(error instanceof FaltungError)) throw error;
+	}
+}

@@ -1,0 +1,124 @@
+/**
+ * The native cost model: a plan's time is a few counts of the problem times nanoseconds. Every constant of it stands in one table,
+ * shipped here or measured by `faltung calibrate`; the counts are made where the plans are.
+ */
+import type { Costs } from '../backend.ts';
+import { ACCUMULATORS, type NativeAccumulator } from './addon.ts';
+
+/**
+ * What is counted, for each algorithm, in the order of the constants. "outputs" are those of one kernel of the bank.
+ */
+export const TERMS = {
+	direct: ['outputs', 'outputs × rows', 'outputs × taps'],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+export type CostedAlgorithm = keyof typeof TERMS;
+
+/** Name of the constants of an algorithm that sums in an accumulator: `direct.f32`. */
+export const cellName = (algorithm: CostedAlgorithm, accumulator: NativeAccumulator): string => `${algorithm}.${accumulator}`;
+
+/** Constants beside the algorithms', each one number: nanoseconds, unless it says something else. */
+export const COMMON = {
+	/** Per output where only the scalar code knows the store. */
+	scalarStore: 'output that the scalar code stores',
+	/** Per entry of an index map: the holes of dilated kernels are walked. */
+	map: 'entry of an index map',
+	/** Waking the pool and settling the promise. */
+	pool: 'run on the pool',
+	/** A share: what each further thread adds to the speed of the first. */
+	gain: 'speed that a further thread adds, as a share of the first',
+	/** Per byte of image and result that do not fit the caches, all threads together. */
+	byte: 'byte of image and result, from and to memory',
+} as const;
+
+export type CommonName = keyof typeof COMMON;
+
+/** Names of all constants and how many numbers each has: what a calibration file may hold. */
+export const COST_NAMES: ReadonlyMap<string, number> = new Map<string, number>([
+	...Object.entries(TERMS).flatMap(([algorithm, terms]) =>
+		ACCUMULATORS.map((accumulator): [string, number] => [cellName(algorithm as CostedAlgorithm, accumulator), terms.length]),
+	),
+	...Object.keys(COMMON).map((name): [string, number] => [name, 1]),
+]);
+
+const WIDE = { 'direct.i128': [0, 0, 4.9], 'direct.i192': [0, 0, 4.9] } as const;
+const SHARED = { scalarStore: [6], map: [40], pool: [50_000], gain: [0.9], byte: [0.1], ...WIDE } as const;
+const SAPPHIRE_RAPIDS =
+	'shipped: Sapphire Rapids Xeon at 3.4 GHz, 2 cores, gcc 12, Node 20, 2026-11-23; best of seven runs at K = 3 and 9 on 768² images';
+
+/** Used where nothing was measured on this machine. Instruction sets that are not listed count as `base`. */
+const SHIPPED: Readonly<Record<string, Costs>> = {
+	avx512: {
+		from: SAPPHIRE_RAPIDS,
+		numbers: {
+			...SHARED,
+			'direct.f32': [0.3, 0, 0.017],
+			'direct.f64': [0.3, 0, 0.031],
+			'direct.i16': [0.3, 0, 0.011],
+			'direct.i64': [0.3, 0, 0.097],
+		},
+	},
+	avx2: {
+		from: SAPPHIRE_RAPIDS,
+		numbers: {
+			...SHARED,
+			'direct.f32': [0.3, 0, 0.025],
+			'direct.f64': [0.3, 0, 0.047],
+			'direct.i16': [0.3, 0, 0.017],
+			'direct.i64': [0.3, 0, 0.21],
+		},
+	},
+	base: {
+		from: SAPPHIRE_RAPIDS,
+		numbers: {
+			...SHARED,
+			'direct.f32': [0.3, 0, 0.063],
+			'direct.f64': [0.3, 0, 0.14],
+			'direct.i16': [0.3, 0, 0.047],
+			'direct.i64': [0.3, 0, 0.51],
+		},
+	},
+};
+
+/** What was measured, completed by what is shipped. */
+export function withShipped(isa: string, measured?: Costs): Costs {
+	const shipped = SHIPPED[isa] ?? (SHIPPED.base as Costs);
+	return measured === undefined ? shipped : { from: measured.from, numbers: { ...shipped.numbers, ...measured.numbers } };
+}
+
+/** Milliseconds below which a run is done at once on the calling thread. */
+export const INLINE_MS = 0.1;
+
+/** Bytes of image and result that stay in the caches from one run to the next. */
+const CACHED_BYTES = 8 * 2 ** 20;
+
+/** The counts of a plan. */
+export interface Work {
+	readonly cell: string;
+	/** One for each term of the cell's algorithm. */
+	readonly counts: readonly number[];
+	/** Of image and result. */
+	readonly bytes: number;
+	readonly scalarStores: number;
+	readonly mapEntries: number;
+}
+
+export const constant = (costs: Costs, name: CommonName): number => costs.numbers[name]?.[0] as number;
+
+/** Milliseconds on one thread. */
+export function singleMilliseconds(costs: Costs, work: Work): number {
+	const numbers = costs.numbers[work.cell] as readonly number[];
+	let ns = work.scalarStores * constant(costs, 'scalarStore') + work.mapEntries * constant(costs, 'map');
+	for (const [k, count] of work.counts.entries()) ns += count * (numbers[k] as number);
+	return ns / 1e6;
+}
+
+/** How long the work takes, and on how many threads: small work stays on the calling one. */
+export function predict(costs: Costs, work: Work, threads: { most: number; cores: number }): { milliseconds: number; threads: number } {
+	const single = singleMilliseconds(costs, work);
+	if (single < INLINE_MS) return { milliseconds: single, threads: 1 };
+	const speed = 1 + (Math.min(threads.most, threads.cores) - 1) * constant(costs, 'gain');
+	const fromMemory = (Math.max(0, work.bytes - CACHED_BYTES) * constant(costs, 'byte')) / 1e6;
+	const pooled = Math.max(single / speed, fromMemory) + constant(costs, 'pool') / 1e6;
+	return { milliseconds: Math.max(INLINE_MS, pooled), threads: threads.most }; // what is predicted below runs inline
+}
