@@ -394,7 +394,10 @@ export class Engine {
 
 /** True where two images need the same plan. */
 const isAlike = (a: Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'>, b: typeof a): boolean =>
-	a.dtype === b.dtype && a.layout === b.layout && a.shape.length === b.shape.length && a.shape.every((size, axis) => size === b.shape[axis]);
+	a.dtype === b.dtype &&
+	a.layout === b.layout &&
+	a.shape.length === b.shape.length &&
+	a.shape.every((size, axis) => size === b.shape[axis]);
 
 /** @throws UNSUPPORTED where no checksum covers the problem */
 function refuseChecksum(problem: Problem): void {
