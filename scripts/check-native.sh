@@ -48,10 +48,10 @@ build() {
 }
 
 echo "== AddressSanitizer and UBSan, every instruction set of this machine"
-build asan gcc "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all" base avx2 avx512
+build asan gcc "-O1 -DCONV_STEADY=3 -fsanitize=address,undefined -fno-sanitize-recover=all" base avx2 avx512
 ASAN_OPTIONS=detect_leaks=1 "$work/asan" "$seconds"
 echo "== ThreadSanitizer"
-build tsan gcc "-O1 -fsanitize=thread -Wno-tsan" base avx2 avx512
+build tsan gcc "-O1 -DCONV_STEADY=3 -fsanitize=thread -Wno-tsan" base avx2 avx512
 "$work/tsan" "$seconds"
 echo "== base on a processor without AVX (qemu-x86_64 -cpu Nehalem)"
 build plain gcc "-O2 -static" base avx2 avx512
