@@ -30,6 +30,7 @@ struct conv_check {
 	const conv_checks *isa;
 	conv_lanes lanes;
 	int bytes;         /* of a lane */
+	int64_t columns;   /* sums are as wide as a multiple of this */
 	uint64_t constant; /* outside, as a lane, in the first bytes */
 	double *real_taps; /* NULL where modular */
 	int64_t strips, blocks, items;
@@ -67,23 +68,21 @@ static int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 
 
 typedef void (*row_fn)(conv_check_worker *w, char *to, int64_t position);
 
-/* Where a row's columns lie in one piece of memory, or NULL. */
+/* Where a row lies, from the strip's first column on; NULL for a row of constants. */
 typedef const char *(*place_fn)(const conv_check_worker *w, int64_t position);
 
 typedef struct source {
 	row_fn read;
 	place_fn place;
-	int64_t element;
+	int64_t dtype, rows; /* rows 0 .. rows - 1 show themselves */
+	int direct;          /* columns may be read where they lie, padding included */
+	int measured;        /* the largest pixel is wanted */
 } source;
 
 static const char *out_row(const conv_check_worker *w, int64_t y) {
 	const conv_buffers *b = &w->check->buffers;
 	const int64_t at = b->out_offset + w->n * b->out_strides[0] + w->channel * b->out_strides[1] + y * b->out_strides[2] + w->x0 * b->out_strides[3];
 	return (const char *)b->out + at * conv_dtype_bytes(w->check->e->p.out_dtype);
-}
-
-static const char *place_out(const conv_check_worker *w, int64_t y) {
-	return y >= 0 && y < w->check->e->p.out_h && w->check->buffers.out_strides[3] == 1 ? out_row(w, y) : NULL;
 }
 
 static void read_out(conv_check_worker *w, char *to, int64_t y) {
@@ -123,11 +122,9 @@ static int64_t first_column(const conv_check_worker *w) {
 
 static const char *place_image(const conv_check_worker *w, int64_t position) {
 	const conv_problem *p = &w->check->e->p;
-	const int64_t first = first_column(w);
-	const int inside = position >= 0 && position < p->sizes[2] && first >= 0 && first < p->sizes[3];
-	return inside && w->pieces == 1 && w->check->buffers.image_strides[3] == 1
-	           ? image_row(w, position) + first * conv_dtype_bytes(p->image_dtype)
-	           : NULL;
+	const int64_t row = conv_source(&p->y, p->sizes[2], position);
+	if (row < 0) return NULL;
+	return image_row(w, row) + first_column(w) * w->check->buffers.image_strides[3] * conv_dtype_bytes(p->image_dtype);
 }
 
 static void read_image(conv_check_worker *w, char *to, int64_t position) {
@@ -139,18 +136,28 @@ static void read_image(conv_check_worker *w, char *to, int64_t position) {
 	else
 		for (int64_t i = 0; i < w->pieces; i++)
 			read_run(k, to + i * w->extended * k->bytes, image_row(w, row), first + i * w->apart, w->extended);
-	if (k->what.largest == 0 && !k->what.modular) {
-		const double most = k->isa->magnitude((const double *)to, w->pieces * w->extended);
-		if (most > w->largest) w->largest = most;
-	}
+}
+
+/* Whether lanes may be read as the elements that they come from; float32 has a loop of its own. */
+static int lies_as_lanes(const conv_check *k, int64_t dtype) {
+	if (k->lanes == CONV_LANES_F64) return dtype == CONV_F32 || dtype == CONV_F64;
+	return conv_dtype_bytes(dtype) == k->bytes;
 }
 
 static source image_source(const conv_check_worker *w) {
-	return (source){read_image, place_image, conv_dtype_bytes(w->check->e->p.image_dtype)};
+	const conv_check *k = w->check;
+	const conv_problem *p = &k->e->p;
+	const int64_t first = first_column(w);
+	const int inside = w->pieces == 1 && first >= 0 && first + w->row_width <= p->sizes[3] && k->buffers.image_strides[3] == 1;
+	return (source){read_image, place_image, p->image_dtype, p->sizes[2], inside && lies_as_lanes(k, p->image_dtype),
+	                k->what.largest == 0 && !k->what.modular};
 }
 
 static source out_source(const conv_check_worker *w) {
-	return (source){read_out, place_out, conv_dtype_bytes(w->check->e->p.out_dtype)};
+	const conv_check *k = w->check;
+	const conv_problem *p = &k->e->p;
+	const int inside = w->x0 + w->padded <= p->out_w && k->buffers.out_strides[3] == 1;
+	return (source){read_out, out_row, p->out_dtype, p->out_h, inside && lies_as_lanes(k, p->out_dtype), 0};
 }
 
 /* ── sums over rows ── */
@@ -165,7 +172,7 @@ static int by_row(const void *a, const void *b) {
 static void add_rows(conv_check_worker *w, const walk *walks, int64_t count, int64_t from, int64_t step, int64_t width, const source *source) {
 	const conv_check *k = w->check;
 	const int64_t row_bytes = width * k->bytes;
-	conv_check_rows rows = {.element = source->element};
+	conv_check_rows rows = {.element = conv_dtype_bytes(source->dtype)};
 	int wanted = 0;
 	int64_t used = 0;
 	for (int64_t p = 0; p < count; p++) {
@@ -182,15 +189,32 @@ static void add_rows(conv_check_worker *w, const walk *walks, int64_t count, int
 		wanted |= (int)picks;
 		w->sum_list[used++] = s->sum;
 	}
+	if (!wanted) return;
+	int direct = source->direct;
 	for (int h = 0; h < CONV_CHECK_ROWS; h++) {
-		char *to = w->rows + h * row_bytes;
+		const int64_t position = walks->class + (from + h) * step, next = position + CONV_CHECK_ROWS * step;
 		rows.row[h] = w->rows + CONV_CHECK_ROWS * row_bytes; /* zeros */
-		rows.ahead[h] = source->place(w, walks->class + (from + CONV_CHECK_ROWS + h) * step);
-		if (!(wanted >> h & 1)) continue;
-		source->read(w, to, walks->class + (from + h) * step);
-		rows.row[h] = to;
+		rows.ahead[h] = source->direct && next >= 0 && next < source->rows ? source->place(w, next) : NULL;
+		if (!(wanted >> h & 1) || !direct) continue;
+		const char *row = source->place(w, position);
+		if (row) rows.row[h] = row;
+		else direct = 0;
 	}
-	if (wanted) k->isa->project[k->lanes](w->sum_list, k->lanes == CONV_LANES_F64 ? (void *)w->weights : w->picks, used, &rows, width);
+	for (int h = 0; h < CONV_CHECK_ROWS && !direct; h++) {
+		if (!(wanted >> h & 1)) continue;
+		rows.row[h] = w->rows + h * row_bytes;
+		source->read(w, w->rows + h * row_bytes, walks->class + (from + h) * step);
+	}
+	if (k->lanes == CONV_LANES_F64 && direct && source->dtype == CONV_F32) {
+		const double most = k->isa->project_f32(w->sum_list, w->weights, used, &rows, width);
+		if (source->measured && most > w->largest) w->largest = most;
+		return;
+	}
+	for (int h = 0; h < CONV_CHECK_ROWS && source->measured; h++) {
+		const double most = k->isa->magnitude(rows.row[h], width);
+		if (most > w->largest) w->largest = most;
+	}
+	k->isa->project[k->lanes](w->sum_list, k->lanes == CONV_LANES_F64 ? (void *)w->weights : w->picks, used, &rows, width);
 }
 
 /* Every span's sum, one behind the other from `sums` on, `width` lanes each. */
@@ -325,7 +349,7 @@ static void lay_out_row(conv_check_worker *w, const conv_window *window) {
 	w->apart = together ? 0 : p->dilation_x;
 	w->extended = together ? run + between : run;
 	for (int64_t i = 0; i < window->cols; i++) w->offsets[i] = together ? i * p->dilation_x : i * w->extended;
-	w->row_width = round_up(w->pieces * w->extended, CONV_CHECK_COLUMNS);
+	w->row_width = round_up(w->pieces * w->extended, w->check->columns);
 }
 
 /* Samples begin .. end - 1 of the block. */
@@ -374,7 +398,7 @@ int conv_check_item(conv_check_worker *w, int64_t item) {
 	w->n = item / p->sizes[1];
 	w->channel = w->c * p->kernels + w->m;
 	w->width = at_most(k->what.strip, p->out_w - w->x0);
-	w->padded = round_up(w->width, CONV_CHECK_COLUMNS);
+	w->padded = round_up(w->width, k->columns);
 	w->largest = k->what.largest;
 	const conv_window *window = &p->windows[w->m];
 	if (!make_room(w, k->what.samples, window->rows, window->cols)) return 0;
@@ -455,6 +479,7 @@ conv_check *conv_check_make(const conv_exec *e, const conv_buffers *b, const con
 	           : k->bytes == 2 ? CONV_LANES_U16
 	           : k->bytes == 4 ? CONV_LANES_U32
 	                           : CONV_LANES_U64;
+	k->columns = CONV_CHECK_BYTES / k->bytes;
 	set_constant(k);
 	k->strips = (p->out_w + what->strip - 1) / what->strip;
 	k->blocks = p->out_h == 0 ? 0 : (p->out_h + what->samples - 2) / what->length + 1;

@@ -37,6 +37,57 @@ static void NAME(project_f64)(void *const *sums, const void *weights, int64_t co
 	}
 }
 
+/* Largest finite magnitude of float32 rows: bits of magnitudes compare like the magnitudes. */
+static double NAME(finite_f32)(const conv_check_rows *rows, int64_t width) {
+	int32_t most = 0;
+	float result;
+	for (int h = 0; h < CONV_CHECK_ROWS; h++)
+		for (int64_t x = 0; x < width; x++) {
+			const int32_t bits = ((const int32_t *)rows->row[h])[x] & INT32_MAX;
+			most = bits < 0x7f800000 && bits > most ? bits : most;
+		}
+	memcpy(&result, &most, 4);
+	return result;
+}
+
+/* project_f64 for float32 rows, read where they lie. */
+static double NAME(project_f32)(void *const *sums, const void *weights, int64_t count, const conv_check_rows *rows, int64_t width) {
+	typedef double vector __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
+	typedef float narrow __attribute__((vector_size(VECTOR_BYTES / 2), aligned(4), may_alias));
+	typedef int32_t pair __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+	enum { LANES = VECTOR_BYTES / 8 };
+	pair most = {0};
+	for (int64_t x = 0; x < width; x += 2 * LANES) {
+		vector a[CONV_CHECK_ROWS], b[CONV_CHECK_ROWS];
+		NAME(ask_ahead)(rows, x, 2 * LANES);
+		for (int h = 0; h < CONV_CHECK_ROWS; h++) {
+			const float *row = (const float *)rows->row[h] + x;
+			const pair bits = *(const pair *)row & INT32_MAX, more = bits > most;
+			most = (bits & more) | (most & ~more);
+			a[h] = __builtin_convertvector(*(const narrow *)row, vector);
+			b[h] = __builtin_convertvector(*(const narrow *)(row + LANES), vector);
+		}
+		for (int64_t p = 0; p < count; p++) {
+			const double *w = (const double *)weights + p * CONV_CHECK_ROWS;
+			double *to = (double *)sums[p] + x;
+			vector s = *(vector *)to, t = *(vector *)(to + LANES);
+			for (int h = 0; h < CONV_CHECK_ROWS; h++) {
+				const vector weight = w[h] - (vector){0};
+				s = MULADD_f64(weight, a[h], s);
+				t = MULADD_f64(weight, b[h], t);
+			}
+			*(vector *)to = s;
+			*(vector *)(to + LANES) = t;
+		}
+	}
+	int32_t largest = 0;
+	for (int i = 0; i < 2 * LANES; i++) largest = most[i] > largest ? most[i] : largest;
+	if (largest >= 0x7f800000) return NAME(finite_f32)(rows, width);
+	float result;
+	memcpy(&result, &largest, 4);
+	return result;
+}
+
 /* The window over filtered rows: to[x] = sum over j, i of taps[j*cols + i] * filtered[j][x*step + offsets[i]]. */
 static void NAME(window_f64)(void *to, const void *const *filtered, const conv_window *w, const void *taps, const int64_t *offsets,
                              int64_t step, int64_t width) {
@@ -161,5 +212,6 @@ static const conv_checks NAME(checks) = {
 		},
 	.project = {NAME(project_uint8_t), NAME(project_uint16_t), NAME(project_uint32_t), NAME(project_uint64_t), NAME(project_f64)},
 	.window = {NAME(window_uint8_t), NAME(window_uint16_t), NAME(window_uint32_t), NAME(window_uint64_t), NAME(window_f64)},
+	.project_f32 = NAME(project_f32),
 	.magnitude = NAME(magnitude),
 };

@@ -55,7 +55,7 @@ typedef struct conv_strip {
 	int64_t to_step; /* bytes between rows */
 	void *open;      /* window_rows * CONV_STRIP_BYTES for the kernel's own use, 64-byte aligned */
 	int stream;      /* non-temporal stores: every row of `to` is vector-aligned */
-	int ahead;       /* rows that are prefetched before they are used; 0: none */
+	int ahead;       /* whether the next strip's pixels are prefetched */
 } conv_strip;
 
 typedef void (*conv_strip_fn)(const conv_strip *call);
@@ -123,9 +123,9 @@ typedef conv_store_fn (*conv_pick_store_fn)(conv_accumulator accumulator, int64_
 /* What the sums of a checksum are formed in: integers modulo 2^n, or float64. */
 typedef enum conv_lanes { CONV_LANES_U8, CONV_LANES_U16, CONV_LANES_U32, CONV_LANES_U64, CONV_LANES_F64, CONV_LANES } conv_lanes;
 
-/* Rows that one call of `project` adds, and columns whose multiple its width is: two vectors of the narrowest lanes. */
+/* Rows that one call of `project` adds, and bytes of lanes whose multiple its width is: two of the longest vectors. */
 #define CONV_CHECK_ROWS 8
-#define CONV_CHECK_COLUMNS 64
+#define CONV_CHECK_BYTES 128
 
 /* Eight rows of lanes, and where the eight after them lie, `element` bytes a column: strips of rows are no stream that a processor
  * would see by itself. */
@@ -140,6 +140,8 @@ typedef struct conv_checks {
 	conv_load_fn load[CONV_LANES][CONV_DTYPES];
 	/* weights: 8 float64 per sum, or a byte per sum with a bit for each row */
 	void (*project[CONV_LANES])(void *const *sums, const void *weights, int64_t count, const conv_check_rows *rows, int64_t width);
+	/* the same for float32 rows in float64 lanes; the largest finite magnitude of the rows */
+	double (*project_f32)(void *const *sums, const void *weights, int64_t count, const conv_check_rows *rows, int64_t width);
 	/* taps: float64, or the low bits of 64 */
 	void (*window[CONV_LANES])(void *to, const void *const *filtered, const conv_window *w, const void *taps, const int64_t *offsets,
 	                           int64_t step, int64_t width);

@@ -55,14 +55,31 @@ LOAD(int64_t, i64, uint64_t, i64, AS_BITS)
 LOAD(uint8_t, u8, uint16_t, i16, AS_SHORT)
 LOAD(int8_t, i8, uint16_t, i16, AS_SHORT)
 
+#ifdef WIDEN_u8_f32
+#define LOAD_WIDE(S, T, from_dtype, acc)                                                                          \
+	static void NAME(widen_##from_dtype##_##acc)(void *to, const void *from, int64_t stride, int64_t n) {         \
+		const int64_t lanes = VECTOR_BYTES / (int64_t)sizeof(T), whole = stride == 1 ? n / lanes * lanes : 0;     \
+		for (int64_t i = 0; i < whole; i += lanes) WIDEN_##from_dtype##_##acc((T *)to + i, (const S *)from + i);  \
+		if (whole < n) NAME(load_##from_dtype##_##acc)((T *)to + whole, (const S *)from + whole, stride, n - whole); \
+	}
+LOAD_WIDE(uint8_t, float, u8, f32)
+LOAD_WIDE(uint16_t, float, u16, f32)
+LOAD_WIDE(uint8_t, uint16_t, u8, i16)
+#else
+#define widen_u8_f32 load_u8_f32
+#define widen_u16_f32 load_u16_f32
+#define widen_u8_i16 load_u8_i16
+#endif
+
 #define LOADS_INTEGER(acc)                                                                                     \
 	NAME(load_u8_##acc), NAME(load_i8_##acc), NAME(load_u16_##acc), NAME(load_i16_##acc), NAME(load_u32_##acc), \
 		NAME(load_i32_##acc), NAME(load_u64_##acc), NAME(load_i64_##acc)
 
 static const conv_load_fn NAME(loads)[CONV_VECTOR_ACCUMULATORS][CONV_DTYPES] = {
-	[CONV_ACC_F32] = {LOADS_INTEGER(f32), NAME(load_f16_f32), NAME(load_f32_f32), NAME(load_f64_f32)},
+	[CONV_ACC_F32] = {NAME(widen_u8_f32), NAME(load_i8_f32), NAME(widen_u16_f32), NAME(load_i16_f32), NAME(load_u32_f32), NAME(load_i32_f32),
+	                  NAME(load_u64_f32), NAME(load_i64_f32), NAME(load_f16_f32), NAME(load_f32_f32), NAME(load_f64_f32)},
 	[CONV_ACC_F64] = {LOADS_INTEGER(f64), NAME(load_f16_f64), NAME(load_f32_f64), NAME(load_f64_f64)},
-	[CONV_ACC_I16] = {NAME(load_u8_i16), NAME(load_i8_i16)},
+	[CONV_ACC_I16] = {NAME(widen_u8_i16), NAME(load_i8_i16)},
 	[CONV_ACC_I64] = {LOADS_INTEGER(i64)},
 };
 

@@ -22,6 +22,55 @@ static struct {
 	conv_task *first, *last;
 } pool;
 
+/* ── which processor each worker runs on ── */
+
+#ifdef __linux__
+static _Thread_local int self = -1;                /* of pool.threads */
+static atomic_int processors[CONV_MAX_THREADS]; /* of each worker that has work, and one more; 0: none */
+
+/* A processor of `allowed` that no worker uses, or -1. */
+static int free_processor(const cpu_set_t *allowed) {
+	cpu_set_t taken;
+	CPU_ZERO(&taken);
+	for (int k = 0; k < CONV_MAX_THREADS; k++) {
+		const int at = atomic_load_explicit(&processors[k], memory_order_relaxed);
+		if (at > 0 && at <= CPU_SETSIZE) CPU_SET(at - 1, &taken);
+	}
+	for (int k = 0; k < CPU_SETSIZE; k++)
+		if (CPU_ISSET(k, allowed) && !CPU_ISSET(k, &taken)) return k;
+	return -1;
+}
+
+/*
+ * Of two workers on one processor the later one moves, by a mask that names one processor, and is free again at once: where it
+ * runs then is the system's business. Two threads that began on one processor shared it for the first 15 ms and more on a
+ * virtual machine whose kernel packs threads (4096 x 4096 float32, K = 5).
+ */
+void conv_pool_spread(void) {
+	const int here = sched_getcpu();
+	if (self < 0 || here < 0) return;
+	atomic_store_explicit(&processors[self], here + 1, memory_order_relaxed);
+	int alone = 1;
+	for (int k = 0; k < self; k++) alone &= atomic_load_explicit(&processors[k], memory_order_relaxed) != here + 1;
+	cpu_set_t allowed, one;
+	if (alone || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+	const int to = free_processor(&allowed);
+	if (to < 0) return;
+	CPU_ZERO(&one);
+	CPU_SET(to, &one);
+	if (sched_setaffinity(0, sizeof one, &one) != 0) return;
+	sched_setaffinity(0, sizeof allowed, &allowed);
+	atomic_store_explicit(&processors[self], to + 1, memory_order_relaxed);
+}
+
+static void begin_worker(int index) { self = index; }
+static void rest_worker(void) { atomic_store_explicit(&processors[self], 0, memory_order_relaxed); }
+#else
+void conv_pool_spread(void) {}
+static void begin_worker(int index) { (void)index; }
+static void rest_worker(void) {}
+#endif
+
 /* The first task takes its next worker; it leaves the queue with its last one. */
 static conv_task *take(int *slot) {
 	conv_task *task = pool.first;
@@ -46,8 +95,8 @@ static void unqueue(conv_task *task) {
 	}
 }
 
-static void *worker(void *unused) {
-	(void)unused;
+static void *worker(void *index) {
+	begin_worker((int)(intptr_t)index);
 #ifdef SCHED_BATCH
 	/* Long stretches of arithmetic: the thread with the event loop should run as soon as it wakes. Best effort. */
 	pthread_setschedparam(pthread_self(), SCHED_BATCH, &(struct sched_param){0});
@@ -60,6 +109,7 @@ static void *worker(void *unused) {
 		conv_task *task = take(&slot);
 		pthread_mutex_unlock(&lock);
 		task->work(task, slot);
+		rest_worker();
 		pthread_mutex_lock(&lock);
 		/* every piece is handed out now: nobody else need begin */
 		if (task->slots < task->threads) {
@@ -77,11 +127,11 @@ static void *worker(void *unused) {
 }
 
 /* Signals are the host program's business. */
-static int start_worker(pthread_t *thread) {
+static int start_worker(pthread_t *thread, int index) {
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	const int failed = pthread_create(thread, NULL, worker, NULL);
+	const int failed = pthread_create(thread, NULL, worker, (void *)(intptr_t)index);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return failed;
 }
@@ -95,7 +145,7 @@ int conv_pool_submit(conv_task *task) {
 	if (task->threads > task->items) task->threads = (int)task->items;
 	if (task->threads < 1) task->threads = 1;
 	pthread_mutex_lock(&lock);
-	while (pool.count < task->threads && start_worker(&pool.threads[pool.count]) == 0) pool.count++;
+	while (pool.count < task->threads && start_worker(&pool.threads[pool.count], pool.count) == 0) pool.count++;
 	if (pool.count == 0) {
 		pthread_mutex_unlock(&lock);
 		return -1;

@@ -22,8 +22,15 @@ typedef struct conv_task {
 	struct conv_task *following;
 } conv_task;
 
+/*
+ * Workers that find themselves on one processor go apart. Called between pieces: some schedulers leave threads that wake together on
+ * one processor for longer than most runs take.
+ */
+void conv_pool_spread(void);
+
 /* The next piece, or -1. */
 static inline int64_t conv_task_next(conv_task *task) {
+	if (task->threads > 1) conv_pool_spread();
 	const int64_t item = atomic_fetch_add_explicit(&task->next, 1, memory_order_relaxed);
 	return item < task->items ? item : -1;
 }

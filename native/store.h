@@ -234,6 +234,6 @@ static void NAME(copy_rows)(void *to, int64_t to_step, const void *from, int64_t
 			}
 		else
 			for (; i + VECTOR_BYTES <= bytes; i += VECTOR_BYTES) *(NAME(loose_bytes) *)(t + i) = *(const NAME(loose_bytes) *)(f + i);
-		memcpy(t + i, f + i, (size_t)(bytes - i));
+		if (i < bytes) memcpy(t + i, f + i, (size_t)(bytes - i));
 	}
 }

@@ -12,9 +12,6 @@
 #define BAND 256
 #define BUFFERED_BAND 64
 
-/* Rows that the kernel prefetches ahead: strips are a column of pages, where the hardware does not. */
-#define AHEAD 8
-
 /* Larger windows go to the ring of open rows (tile.c), whose memory does not grow with them. */
 #define MOST_ROWS 64
 #define MOST_REACH 1024
@@ -28,7 +25,8 @@ int conv_strip_fits(const conv_exec *e, const conv_window *w) {
 }
 
 typedef struct arena {
-	const void **in_place, **buffered; /* the rows of a band */
+	const char **image;                /* the image rows of a band, NULL where the constant lies */
+	const void **in_place, **buffered; /* the same as the kernel reads them */
 	char *packed, *constant, *open, *sums, *stored, *line;
 	int64_t pitch; /* bytes of a packed row */
 	int64_t bytes; /* of all */
@@ -55,6 +53,7 @@ static arena lay_out(const conv_exec *e, char *memory) {
 	const int64_t widest = (p->tile_w < p->out_w ? p->tile_w : p->out_w) + e->isa->vector_bytes;
 	char *at = memory;
 #define TAKE(field, size) a.field = (void *)at, at += lines(size)
+	TAKE(image, all * (int64_t)sizeof(void *));
 	TAKE(in_place, all * (int64_t)sizeof(void *));
 	TAKE(buffered, all * (int64_t)sizeof(void *));
 	/* an odd number of lines: rows of one column then fall into different sets of the cache */
@@ -98,6 +97,7 @@ static void find_rows(const band *b) {
 	const int64_t element = conv_dtype_bytes(b->e->p.image_dtype), all = b->outputs + b->w->rows - 1;
 	for (int64_t p = 0; p < all; p++) {
 		const char *row = image_row(b, p);
+		b->a.image[p] = row;
 		b->a.in_place[p] = row ? row + (b->w->first_x + b->t->x0) * element : b->a.constant;
 		b->a.buffered[p] = row ? b->a.packed + p * b->a.pitch : b->a.constant;
 	}
@@ -106,18 +106,20 @@ static void find_rows(const band *b) {
 static void pack(const band *b, int64_t x, int64_t count) {
 	const conv_problem *p = &b->e->p;
 	const int64_t stride = b->t->buffers->image_strides[3], element = conv_dtype_bytes(p->image_dtype), from = b->w->first_x + x;
-	const int64_t all = b->outputs + b->w->rows - 1, columns = strip_columns(b->e);
-	const int inside = from >= 0 && from + count <= p->sizes[3];
+	const int64_t all = b->outputs + b->w->rows - 1, ahead = strip_columns(b->e) * element;
 	const conv_load_fn load = b->e->isa->load[b->e->accumulator][p->image_dtype];
+	/* whole vectors where the image has them: the rest of a row took as long as its vectors */
+	const int64_t whole = (count + b->e->lanes - 1) / b->e->lanes * b->e->lanes;
+	const int inside = from >= 0 && from + whole <= p->sizes[3];
 	for (int64_t k = 0; k < all; k++) {
-		const char *row = image_row(b, k);
+		const char *row = b->a.image[k];
 		char *to = b->a.packed + k * b->a.pitch;
 		if (row == NULL) continue;
-		if (inside) load(to, row + from * stride * element, stride, count);
+		if (inside) load(to, row + from * stride * element, stride, whole);
 		else conv_pack_line(b->e, to, row, stride, from, 1, count);
 		/* the next strip's pixels; addresses outside the image do no harm */
 		if (stride == 1)
-			for (int64_t i = 0; i < columns * element; i += 64) __builtin_prefetch(row + (from + count) * element + i);
+			for (int64_t i = 0; i < ahead; i += 64) __builtin_prefetch(row + (from + count) * element + i);
 	}
 }
 
@@ -164,7 +166,7 @@ static void run_strip(const band *b, int64_t x, int64_t width) {
 		.to_step = direct ? t->buffers->out_strides[2] * b->step * e->bytes : CONV_STRIP_BYTES,
 		.open = b->a.open,
 		.stream = direct && conv_may_stream(e, t, to),
-		.ahead = in_place ? (int)(b->outputs + b->w->rows - 1 < AHEAD ? b->outputs + b->w->rows - 1 : AHEAD) : 0,
+		.ahead = in_place,
 	};
 	e->isa->strip[e->accumulator](&call);
 	if (!direct) store(b, x, width);

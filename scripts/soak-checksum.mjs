@@ -45,17 +45,17 @@ function fill(dtype, count) {
 /** A problem of any mode, boundary, stride, dilation, layout, bank, dtype, store; tall and wide enough for several blocks. */
 function randomCall() {
 	const layout = pick(LAYOUTS);
-	const tall = chance(0.2);
+	const tall = chance(0.08);
 	const sizes = {
 		N: between(1, 2),
 		C: between(1, 3),
 		H: tall ? between(200, 900) : between(1, 70),
 		W: tall ? between(1, 20) : between(1, 90),
 	};
-	if (chance(0.05)) sizes.W = between(500, 1300);
+	if (chance(0.02)) sizes.W = between(500, 1300);
 	const shape = [...layout].map((axis) => sizes[axis]);
-	const dtype = pick(DTYPE_NAMES);
-	const kernelDtype = chance(0.5) ? 'float32' : pick(DTYPE_NAMES);
+	const dtype = chance(0.4) ? pick(['uint8', 'int8', 'uint16']) : pick(DTYPE_NAMES);
+	const kernelDtype = chance(0.3) ? 'float32' : chance(0.4) ? 'int8' : pick(DTYPE_NAMES);
 	const [kh, kw] = [between(1, chance(0.2) ? 15 : 5), between(1, chance(0.2) ? 15 : 5)];
 	const kernelShape = chance(0.2) ? [between(1, 3), kh, kw] : [kh, kw];
 	const size = (list) => list.reduce((a, b) => a * b, 1);

@@ -411,7 +411,6 @@ override TERMS: u32 = 1u;
 override STAGE_QUADS: u32 = TILE_QUADS + WINDOW_QUADS; // of one row
 override RING_ROWS: u32 = PRIME + CHUNK;
 override THREADS: u32 = TILE_QUADS * THREAD_ROWS;
-override LOADS: u32 = (CHUNK * STAGE_QUADS + THREADS - 1u) / THREADS;
 
 var<workgroup> stage: array<vec4u, CHUNK * STAGE_QUADS>;
 var<workgroup> ring: array<vec4u, TERMS * RING_ROWS * TILE_QUADS>;
@@ -439,12 +438,14 @@ fn add_tap(sums: Block, tap: u32, a: vec4u, b: vec4u, c: vec4u, d: vec4u) -> Blo
 
 // Loads rows first … first + CHUNK − 1 of the reach.
 fn load_chunk(base: u32, first: u32, x: u32, thread: u32) {
-	for (var k = 0u; k < LOADS; k += 1u) {
+	let quads = TILE_QUADS + params.quads;
+	let loads = (CHUNK * quads + THREADS - 1u) / THREADS;
+	for (var k = 0u; k < loads; k += 1u) {
 		let at = k * THREADS + thread;
-		let row = at / STAGE_QUADS;
-		let q = at - row * STAGE_QUADS;
-		if (row < CHUNK && q < TILE_QUADS + params.quads) {
-			stage[at] = quad(base, line_of(first + row), i32(x + 4u * q) + bitcast<i32>(params.col_shift), false);
+		let row = at / quads;
+		let q = at - row * quads;
+		if (row < CHUNK) {
+			stage[row * STAGE_QUADS + q] = quad(base, line_of(first + row), i32(x + 4u * q) + bitcast<i32>(params.col_shift), false);
 		}
 	}
 }

@@ -491,14 +491,16 @@ fn add_wide_row(sums: Block, j: u32, base: u32, line: u32, col: i32, direct: boo
 	let see = vec4<bool>((j < rows), (j >= 1u && j - 1u < rows), (j >= 2u && j - 2u < rows), (j >= 3u));
 	var s: Block;
 	if (SUM != REAL) { s = sums; }
-	var a = quad(base, line, col, direct);
-	for (var q = 0u; q < params.quads; q += 1u) {
-		let b = quad(base, line, col + 4 * i32(q + 1u), direct);
-		let t = j * params.quads + q;
-		if (see.x) { s.r0 = add_whole_quad(s.r0, t, a, b); }
-		if (see.y) { s.r1 = add_whole_quad(s.r1, t - params.quads, a, b); }
-		if (see.z) { s.r2 = add_whole_quad(s.r2, t - 2u * params.quads, a, b); }
-		if (see.w) { s.r3 = add_whole_quad(s.r3, t - 3u * params.quads, a, b); }
+	var a: vec4u;
+	for (var q = 0u; q <= params.quads; q += 1u) {
+		let b = quad(base, line, col + 4 * i32(q), direct);
+		if (q > 0u) {
+			let t = j * params.quads + q - 1u;
+			if (see.x) { s.r0 = add_whole_quad(s.r0, t, a, b); }
+			if (see.y) { s.r1 = add_whole_quad(s.r1, t - params.quads, a, b); }
+			if (see.z) { s.r2 = add_whole_quad(s.r2, t - 2u * params.quads, a, b); }
+			if (see.w) { s.r3 = add_whole_quad(s.r3, t - 3u * params.quads, a, b); }
+		}
 		a = b;
 	}
 	if (SUM != REAL) { return s; }

@@ -11,12 +11,11 @@ import { throwIfAborted } from '../core/breathe.ts';
 import { verifyChecksum } from '../core/checksum.ts';
 import { checksumRefusal } from '../core/checksum-scheme.ts';
 import { FaltungError, invalid } from '../core/errors.ts';
-import { elementCount, type PerAxis, rowMajorStrides, toCanonical } from '../core/ndarray.ts';
+import { elementCount, toCanonical } from '../core/ndarray.ts';
 import type { Decision, Plan } from '../core/plan.ts';
 import { describe, makeProblem, type Operation, type Problem } from '../core/problem.ts';
 import { freshSeed } from '../core/random.ts';
-import { sampleCount, samplePositions } from '../core/sample.ts';
-import { imageElements, pixelElements } from '../core/sparse.ts';
+import { sampleCount } from '../core/sample.ts';
 import { type Verification, verify } from '../core/verify.ts';
 import { choose, preferring, problemClass } from '../plan/choose.ts';
 import { type ImageSnapshot, type KernelSnapshot, type OutputTarget, resolveKernel, snapshotImage, snapshotOutput } from './arrays.ts';
@@ -25,6 +24,7 @@ import { checkGeometry } from './geometry.ts';
 import { race } from './measure.ts';
 import { checkAgainstKernel, type PlanSettings, type RunSettings, valueFor } from './options.ts';
 import type { ConvolveResult, Report } from './report.ts';
+import { verifySample } from './resident.ts';
 import { allocate, overflowError } from './results.ts';
 import { distrust, type Selection, selectBackends, WRONG_BEFORE } from './select.ts';
 
@@ -65,6 +65,8 @@ export class Engine {
 	readonly #environment: Environment;
 	readonly #prepared = new Map<string, Promise<Prepared>>();
 	#selection: Promise<Selection> | undefined;
+	/** What the last image was, and what came of it: planning the next one alike took longer than a small convolution. */
+	#last: (Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'> & { readonly problem: Problem; readonly prepared: Prepared }) | undefined;
 
 	/** @throws INVALID_ARGUMENT or LIMIT_EXCEEDED where options and kernel do not go together */
 	constructor(operation: Operation, kernel: KernelSnapshot, settings: PlanSettings) {
@@ -85,9 +87,11 @@ export class Engine {
 		const began = performance.now();
 		throwIfAborted(run.signal);
 		const image = snapshotImage(given, this.#settings.layout);
-		const problem = this.#problem(image);
+		const last = this.#last !== undefined && isAlike(this.#last, image) ? this.#last : undefined;
+		const problem = last?.problem ?? this.#problem(image);
 		const target = run.out === undefined ? undefined : snapshotOutput(run.out, problem.output, image, this.#kernel);
-		const prepared = await this.#prepare(problem, image);
+		const prepared = last?.prepared ?? (await this.#prepare(problem, image));
+		if (last === undefined) this.#last = { dtype: image.dtype, layout: image.layout, shape: image.shape, problem, prepared };
 		throwIfAborted(run.signal);
 		const failed: Report['fallbacks'] = [];
 		const measured = await this.#measured(prepared, image, target, failed, run.signal);
@@ -290,7 +294,7 @@ export class Engine {
 		return owner;
 	}
 
-	/** Reads back what the verification looks at: all of both arrays for 'full', the windows of the sampled pixels for 'sample'. */
+	/** Reads back what the verification looks at: the windows of the sampled pixels for 'sample', all of both arrays else. */
 	async #verifyResident(
 		prepared: Prepared,
 		backend: Backend,
@@ -299,28 +303,21 @@ export class Engine {
 		signal: AbortSignal | undefined,
 	): Promise<void> {
 		const { problem, plan } = prepared.decision;
-		const total = elementCount(problem.output.shape);
 		const count = sampleCount(problem, plan.predicted.milliseconds);
-		if (total === 0) return;
-		if (this.#settings.verify !== 'sample' || count >= total || plan.model.transformed !== undefined) {
-			const image = snapshotImage(await array.read(), array.layout);
-			const { view } = snapshotImage(await result.read(), result.layout);
-			await this.#verify(prepared, plan, backend, image, { view, data: view.data }, signal);
+		if (this.#settings.verify === 'sample' && count < elementCount(problem.output.shape)) {
+			await verifySample(problem, plan, { image: array, result }, count, signal);
 			return;
 		}
-		const seed = freshSeed();
-		const positions = samplePositions(problem.output.sizes, plan.tile, count, seed);
-		const [from, to] = [densePlanes(array, problem.image.sizes), densePlanes(result, problem.output.sizes)];
-		const image = { ...from, read: await array.gather(imageElements(problem, from, positions)) };
-		const pixels = { ...to, read: await result.gather(pixelElements(to, positions)) };
-		const task = { problem, model: plan.model, plan: plan.name, tile: plan.tile, image, result: pixels };
-		await verify(task, { method: 'sample', count, seed, signal });
+		const image = snapshotImage(await array.read(), array.layout);
+		const { view } = snapshotImage(await result.read(), result.layout);
+		await this.#verify(prepared, plan, backend, image, { view, data: view.data }, signal);
 	}
 
 	/** Frees every executable. */
 	async dispose(): Promise<void> {
 		const all = [...this.#prepared.values()];
 		this.#prepared.clear();
+		this.#last = undefined;
 		for (const prepared of await Promise.allSettled(all)) {
 			if (prepared.status === 'rejected') continue;
 			for (const executable of await Promise.allSettled(prepared.value.executables.values())) {
@@ -404,13 +401,12 @@ export class Engine {
 	}
 }
 
-/** Where the planes of an array in device memory lie: dense, row-major from element 0. */
-const densePlanes = ({ dtype, layout, shape }: GpuArray, sizes: PerAxis) => ({
-	dtype,
-	sizes,
-	strides: toCanonical(layout, rowMajorStrides(shape), 0),
-	offset: 0,
-});
+/** True where two images need the same plan. */
+const isAlike = (a: Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'>, b: typeof a): boolean =>
+	a.dtype === b.dtype &&
+	a.layout === b.layout &&
+	a.shape.length === b.shape.length &&
+	a.shape.every((size, axis) => size === b.shape[axis]);
 
 /** @throws UNSUPPORTED where no checksum covers the problem */
 function refuseChecksum(problem: Problem): void {

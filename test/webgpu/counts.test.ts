@@ -5,13 +5,17 @@ import type { Algorithm } from '../../src/core/plan.ts';
 import { type Counts, count } from './counts.ts';
 import { imageOf, problemOf, ragged, runOnce, type Spec } from './problems.ts';
 
-const [HEIGHT, WIDTH] = [256, 512];
+const [HEIGHT, WIDTH] = [192, 512];
 
 /** Counts per output of a whole image. */
 async function perOutput(gpu: WebGpu, spec: Spec, method: Algorithm): Promise<Counts> {
 	const problem = problemOf({ sizes: [1, 1, HEIGHT, WIDTH], ...spec });
 	const outputs = problem.output.sizes.reduce((a, b) => a * b, 1);
 	const counts = await count(gpu, () => runOnce(gpu, problem, imageOf(problem), undefined, method));
+	if (process.env.FALTUNG_COUNTS !== undefined) {
+		const text = Object.entries(counts).map(([name, value]) => `${name} ${(value / outputs).toFixed(3)}`);
+		process.stderr.write(`${method} ${problem.kernel.height}x${problem.kernel.width}: ${text.join(', ')}\n`);
+	}
 	return Object.fromEntries(Object.entries(counts).map(([name, value]) => [name, value / outputs])) as Counts;
 }
 
@@ -24,14 +28,14 @@ describe('an output of a tiled direct sum', () => {
 	});
 	afterAll(() => gpu.dispose());
 
-	it.each([3, 5, 7, 9, 13, 17])('of %i x %i taps is one multiply-add a tap, and few loads', async (k) => {
+	it.each([3, 5, 9, 17].map((k) => ({ k })))('of $k x $k taps is one multiply-add a tap, and few loads', async ({ k }) => {
 		const counts = await perOutput(gpu, { ...FLOAT, taps: ragged(k, k) }, 'direct');
 		// at the edges rows of taps are whole quads: up to 6 columns more
 		expect(counts.products).toBeGreaterThanOrEqual(k * k);
-		expect(counts.products).toBeLessThan(k * k * 1.12);
+		expect(counts.products).toBeLessThan(k * k * 1.15);
 		// k + 3 rows of (k + 6) / 4 quads for 4 rows of 4 outputs
 		expect(counts.quads).toBeLessThan(((k + 3) * (k + 9)) / 16);
-		expect(counts.elements).toBeLessThan(0.5);
+		expect(counts.elements).toBeLessThan(0.6);
 		expect(counts.stores).toBe(1);
 		expect(counts.barriers).toBe(0);
 	});
@@ -53,20 +57,20 @@ describe('an output of a separable sum', () => {
 	});
 	afterAll(() => gpu.dispose());
 
-	const gaussian = (k: number) => Array.from({ length: k }, (_, j) => Math.exp(-(((j - (k - 1) / 2) / k) ** 2) * 8));
+	const factors = (k: number) => Array.from({ length: k }, (_, j) => 2 ** -Math.abs(j - (k - 1) / 2));
 
-	it.each([3, 9, 17, 31])('of %i x %i taps reads the image once and writes it once', async (k) => {
-		const taps = gaussian(k).map((a) => gaussian(k).map((b) => a * b));
-		const counts = await perOutput(gpu, { ...FLOAT, kernelDtype: 'float64', accumulate: 'float32', taps }, 'separable');
+	it.each([3, 9, 17, 31].map((k) => ({ k })))('of $k x $k taps reads the image once and writes it once', async ({ k }) => {
+		const taps = factors(k).map((a) => factors(k).map((b) => a * b));
+		const counts = await perOutput(gpu, { ...FLOAT, taps }, 'separable');
 		const window = 4 * Math.ceil((k + 3) / 4);
-		// 64 columns a strip (one quad more where the image begins off a quad), and the rows before a march of at least twice as many
+		// 64 columns a strip (one quad more where the image begins off a quad), and the rows before a march of twice as many
 		const read = counts.quads + counts.elements;
 		expect(read).toBeGreaterThanOrEqual(1);
-		expect(read).toBeLessThan((1 + (window + 4) / 64) * 2.2);
+		expect(read).toBeLessThan((1 + (window + 4) / 64) * 1.6);
 		expect(counts.stores).toBe(1);
 		// 2·K, quads of the row taps filled up, rows again where a march begins
-		expect(counts.products).toBeLessThan(k + (window + 4) * 2.2);
+		expect(counts.products).toBeLessThan(k + (window + 4) * 1.6);
 		// two a chunk, for the 16 or 8 outputs of a thread in it
-		expect(counts.barriers).toBeLessThan((2 / 16) * 2.2);
+		expect(counts.barriers).toBeLessThan((2 / 8) * 1.6);
 	});
 });

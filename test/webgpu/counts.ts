@@ -4,7 +4,7 @@
  */
 import type { WebGpu } from '../../src/backend/webgpu/webgpu.ts';
 
-/** For each: the line that is counted, and the words that it stands for. */
+/** For each: where it is counted, and how many it stands for. */
 const COUNTED = {
 	/** Multiply-adds, lane by lane. */
 	products: [/fn multiply_add\([^{]*\{\n/, 4],
@@ -20,11 +20,22 @@ const COUNTED = {
 
 export type Counts = Record<keyof typeof COUNTED, number>;
 
-const BUFFER = '@group(1) @binding(0) var<storage, read_write> counted: array<atomic<u32>, 5>;\n';
+/** Threads count for themselves and hand over at each store: their last work is one, where the image is as wide as workgroups. */
+const COUNTERS = `
+@group(1) @binding(0) var<storage, read_write> counted: array<atomic<u32>, 5>;
+var<private> own: array<u32, 5>;
+fn hand_over() {
+	for (var k = 0u; k < 5u; k += 1u) {
+		atomicAdd(&counted[k], own[k]);
+		own[k] = 0u;
+	}
+}
+`;
 
 function instrumented(code: string): string {
 	const places = Object.values(COUNTED);
-	return BUFFER + places.reduce((text, [place], k) => text.replace(place, (line) => `${line}atomicAdd(&counted[${k}], 1u);\n`), code);
+	const counting = places.reduce((text, [place], k) => text.replace(place, (line) => `${line}own[${k}] += 1u;\n`), code);
+	return COUNTERS + counting.replace('own[3] += 1u;\n', (line) => `${line}hand_over();\n`);
 }
 
 /** Runs `work`, whose pipelines must not have been compiled on this device, and counts. */
@@ -32,7 +43,8 @@ export async function count(gpu: WebGpu, work: () => Promise<unknown>): Promise<
 	const { device } = gpu;
 	const [STORAGE, COPY_SRC, COPY_DST, MAP_READ] = [128, 4, 8, 1];
 	const layout = device.createBindGroupLayout({ entries: [{ binding: 0, visibility: 4, buffer: { type: 'storage' } }] });
-	const buffer = device.createBuffer({ size: 20, usage: STORAGE | COPY_SRC });
+	const buffer = device.createBuffer({ size: 20, usage: STORAGE | COPY_SRC | COPY_DST });
+	device.queue.writeBuffer(buffer, 0, new Uint32Array(5)); // nothing else clears it
 	const group = device.createBindGroup({ layout, entries: [{ binding: 0, resource: { buffer } }] });
 	const original = {
 		createShaderModule: device.createShaderModule.bind(device),

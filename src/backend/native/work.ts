@@ -18,15 +18,17 @@ const mapped = (problem: Problem): number =>
 	problem.windows.reduce((sum, window) => sum + reach(problem, window, 0).count + reach(problem, window, 1).count, 0);
 
 /** Counts of one step, per output, in the order of TERMS. */
-function perOutput({ stride }: Problem, step: Exclude<Step, FftStep>): number[] {
+function perOutput({ stride: [down, across] }: Problem, step: Exclude<Step, FftStep>): number[] {
 	const { rows, cols } = step;
 	switch (step.kind) {
 		case 'direct':
 			return [1, rows, rows * cols];
 		case 'separable':
-			return [1, step.products.length * (rows + cols * stride[0])];
-		case 'box':
-			return [stride[0] * stride[1], stride[0] * stride[1] * Math.log2(Math.max(1, cols))];
+			return [1, step.products.length * cols * Math.min(down, rows), step.products.length * rows]; // rows between outputs are summed too
+		case 'box': {
+			const pixels = Math.min(down, rows) * across; // a strided row is summed whole
+			return [pixels, pixels * Math.log2(Math.max(1, cols))];
+		}
 	}
 }
 

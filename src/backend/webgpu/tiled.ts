@@ -116,14 +116,14 @@ export function stripOf(problem: Problem, terms: number, limits: Pick<TileLimits
 	return undefined;
 }
 
-/** Workgroups that keep a large GPU busy, a few for each of its processors; then a longer march saves loads. */
-const WORKGROUPS = 1024;
+/** Workgroups that keep a large GPU busy, a few for each of its processors; then a longer march saves loads. Not timed on a GPU. */
+const WORKGROUPS = 512;
 const LONGEST_MARCH = 256;
 
 /** Output rows that one workgroup walks down. */
 function marchOf(strip: Strip, rows: number, strips: number): number {
 	const share = rows / Math.max(1, Math.ceil(WORKGROUPS / strips));
-	const least = Math.max(strip.chunk, strip.prime);
+	const least = Math.max(strip.chunk, 2 * strip.prime); // at most half as many rows again are loaded
 	return strip.chunk * Math.ceil(Math.min(LONGEST_MARCH, Math.max(least, share)) / strip.chunk);
 }
 
