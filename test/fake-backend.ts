@@ -56,6 +56,7 @@ export function fakeBackend(real: Backend, options: FakeOptions = {}): FakeBacke
 		const renamed = rename(plan);
 		const one = (made: Plan): Candidate => ({ ...candidate, name: made.name, backend: name, plan: made });
 		if (options.plans === undefined) return [one(renamed)];
+		if (plan.algorithm !== 'direct') return [];
 		return options.plans.map(({ tag, predicted: milliseconds }) =>
 			one({ ...renamed, name: renamed.name.replace(/^[a-z]+/, tag), predicted: { ...plan.predicted, milliseconds } }),
 		);

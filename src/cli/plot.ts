@@ -108,14 +108,14 @@ export function svgPlot(heading: string, panels: readonly Panel[]): string {
 	const scales = scalesOf(panels);
 	const names = [...new Set(panels.flatMap(({ series }) => series.map(({ name }) => name)))];
 	const columns = Math.min(2, panels.length);
-	const head = 56;
+	const head = 70;
 	const width = columns * PANEL.width;
 	const height = head + Math.ceil(panels.length / columns) * PANEL.height + 8;
 	const legend = names.map((name, k) => {
-		const x = PANEL.left + k * 100;
+		const x = PANEL.left + k * 84;
 		return `<circle cx="${x + 5}" cy="42" r="4" fill="${COLOURS[k % COLOURS.length]}"/><text x="${x + 15}" y="46">${escaped(name)}</text>`;
 	});
-	const note = `<text x="${PANEL.left + names.length * 100}" y="46" fill="#555">dots: measured, lines: model</text>`;
+	const note = `<text x="${PANEL.left}" y="62" fill="#555">nanoseconds per output, one thread, over the kernel’s side; dots: measured, lines: model</text>`;
 	const drawn = panels.map((panel, k) =>
 		svgPanel(panel, scales, names, (k % columns) * PANEL.width, head + Math.floor(k / columns) * PANEL.height),
 	);

@@ -10,7 +10,6 @@ const workstation = [gpu(), ...desk];
 describe('an AVX-512 machine with 2 threads takes', () => {
 	test.each([
 		['a dense 3×3', { kernel: 3 }, 'direct-f32-t128x1024-r8x16@native.avx512'],
-		['a dense 15×15', { kernel: 15 }, 'direct-f32-t256x768-r8x16@native.avx512'],
 		['bytes and integers', { kernel: 3, dtype: 'uint8', kernelDtype: 'int32' }, 'direct-u8-t128x1024-r8x32@native.avx512'],
 		['float64', { kernel: 3, dtype: 'float64', kernelDtype: 'float64' }, 'direct-f64-t128x1024-r8x8@native.avx512'],
 		['a thumbnail, inline on one thread', { kernel: 3, shape: [64, 64] }, 'direct-f32-t64x64-r8x16@native.avx512'],
@@ -22,6 +21,64 @@ describe('an AVX-512 machine with 2 threads takes', () => {
 		expect(decide({ kernel: 3, shape: [64, 64] }, desk).plan.threads).toBe(1);
 		expect(decide({ kernel: 3, shape: [1024, 1024] }, desk).plan.threads).toBe(2);
 		expect(decide({ kernel: 3, shape: [1024, 1024] }, desk, { threads: 1 }).plan.threads).toBe(1);
+	});
+});
+
+describe('the structure of the kernel', () => {
+	const large = [4096, 4096];
+	const integers = { dtype: 'uint8', kernelDtype: 'int32', outputDtype: 'int32', shape: large } as const;
+	const shifted = Array.from({ length: 101 }, (_, j) => Array.from({ length: 101 }, (_, i) => (j === 90 && i === 12 ? 1 : 0)));
+	const rank2 = gaussian(21, 5).map((row, j) => row.map((w, i) => w - ((gaussian(21, 2)[j] as number[])[i] as number) / 2));
+
+	test('dense and large: transforms; under accuracy pixel: direct', () => {
+		expect(choice({ kernel: 63, shape: large }, desk)).toMatch(/^fft-f32-t\d+x\d+-r1x16@native\.avx512$/);
+		expect(choice({ kernel: 63, shape: large }, desk, { accuracy: 'pixel' })).toMatch(/^direct-f32-/);
+	});
+	test('dense and small: direct', () => {
+		expect(choice({ kernel: 3, shape: large }, desk)).toMatch(/^direct-f32-/);
+		expect(choice({ kernel: 5, shape: large }, desk)).toMatch(/^direct-f32-/);
+	});
+	test('a column times a row', () => {
+		expect(choice({ kernel: gaussian(17), shape: large }, desk)).toMatch(/^separable-f32-t\d+x\d+-r4x16@native\.avx512$/);
+	});
+	test('equal taps: running sums', () => {
+		expect(choice({ ...integers, kernel: box(63) }, desk)).toMatch(/^box-u8-/);
+	});
+	test('integers never go through transforms or approximations', () => {
+		const { candidates } = decide({ ...integers, kernel: 63 }, desk, { tolerance: 0.5 });
+		for (const { algorithm, plan } of candidates) if (algorithm === 'fft' || algorithm === 'lowrank') expect(plan).toBeUndefined();
+	});
+	test('a shifted delta in a large array of zeros is one tap', () => {
+		const { plan } = decide({ kernel: shifted }, desk);
+		expect(plan.steps).toMatchObject([{ kind: 'direct', rows: 1, cols: 1 }]);
+		expect(plan.predicted.milliseconds).toBeLessThan(2 * decide({ kernel: [[1]] }, desk).plan.predicted.milliseconds);
+	});
+
+	describe('tolerance', () => {
+		const lowrank = (tolerance?: number) => {
+			const wish = tolerance === undefined ? {} : { tolerance };
+			return decide({ kernel: rank2, shape: large }, desk, wish).candidates.find(
+				({ algorithm, backend }) => algorithm === 'lowrank' && backend === 'native',
+			);
+		};
+		test('without one nothing is approximated', () => {
+			expect(lowrank()).toMatchObject({ code: 'UNSUPPORTED', why: expect.stringContaining('needs a tolerance') });
+		});
+		test('the certified error is under it', () => {
+			for (const tolerance of [0.3, 1e-2, 1e-5]) {
+				const { relative, residual } = lowrank(tolerance)?.plan?.model.split ?? { relative: 0, residual: Infinity };
+				const total = rank2.flat().reduce((sum, w) => sum + Math.abs(w), 0);
+				expect(relative + residual / total).toBeLessThanOrEqual(tolerance);
+			}
+		});
+		test('a looser one takes fewer products', () => {
+			const rank = (tolerance: number) => {
+				const [step] = lowrank(tolerance)?.plan?.steps ?? [];
+				return step?.kind === 'separable' ? step.products.length : 0;
+			};
+			expect(rank(0.5)).toBeLessThan(rank(1e-5));
+			expect(rank(1e-5)).toBe(2);
+		});
 	});
 });
 

@@ -49,14 +49,21 @@ const SUMMED_IN: Readonly<Record<NativeAccumulator, { image: Dtype; kernel: Dtyp
 	i192: { image: 'uint64', kernel: 'int64', share: 1 / 64 },
 };
 
-/** Kernel sides of each algorithm. A sum of ones in 16 bits has at most 128 taps. */
-const SIDES: Readonly<Record<CostedAlgorithm, readonly number[]>> = {
-	direct: [3, 5, 7, 9, 15],
-	separable: [3, 7, 15, 31, 63],
-	box: [3, 9, 31, 63],
-	fft: [7, 15, 31, 63],
+type Sides = readonly [rows: number, cols: number];
+const square = (side: number): Sides => [side, side];
+
+/** Kernels of each algorithm. Those that are no squares tell rows from columns. */
+const KERNELS: Readonly<Record<CostedAlgorithm, readonly Sides[]>> = {
+	direct: [3, 5, 7, 9, 15].map(square),
+	separable: [...[3, 7, 15, 31, 63].map(square), [31, 3], [3, 31]],
+	box: [3, 9, 31, 63].map(square),
+	fft: [7, 15, 31, 63].map(square),
 };
-const MOST_NARROW = 11;
+/** A sum of ones that 16 bits hold. */
+const MOST_NARROW_TAPS = 128;
+
+/** Sizes of transforms are chosen by these very constants, so few occur: the shipped ones are scaled as a whole. */
+const SCALED: readonly CostedAlgorithm[] = ['fft'];
 
 const SIDE = 768;
 const ROUNDS = 9;
@@ -70,7 +77,6 @@ interface Probe {
 	readonly executable: Executable;
 	readonly image: PlaneView;
 	readonly out: PlaneView;
-	readonly kernelSide: number;
 	least: number;
 }
 
@@ -82,16 +88,16 @@ const view = (dtype: Dtype, sizes: PerAxis): PlaneView => {
 };
 
 /** A square image and a kernel of equal taps: every algorithm can do it. */
-function problemOf(accumulator: NativeAccumulator, side: number, kernelSide: number, outputDtype?: Dtype): Problem {
+function problemOf(accumulator: NativeAccumulator, side: number, [height, width]: Sides, outputDtype?: Dtype): Problem {
 	const { image, kernel } = SUMMED_IN[accumulator];
-	const count = kernelSide * kernelSide;
+	const count = height * width;
 	// 64-bit sums modulo 2^64 are held in int64; a sum that may leave 2^127 needs 192 bits
 	const tap = accumulator === 'i192' ? 2n ** 62n : 1n;
 	const taps = DTYPES[kernel].big ? new BigInt64Array(count).fill(tap) : new Float64Array(count).fill(1);
 	return makeProblem({
 		operation: 'correlate',
 		image: { dtype: image, layout: 'HW', sizes: [1, 1, side, side] },
-		kernel: { dtype: kernel, taps, height: kernelSide, width: kernelSide, count: 1, bank: false },
+		kernel: { dtype: kernel, taps, height, width, count: 1, bank: false },
 		mode: 'same',
 		boundary: ['symmetric', 'symmetric'],
 		value: 0,
@@ -118,7 +124,6 @@ async function probe(backend: Backend, problem: Problem, method: Algorithm, thre
 		executable: await backend.prepare(problem, plan),
 		image: view(problem.image.dtype, problem.image.sizes),
 		out: view(problem.output.dtype, problem.output.sizes),
-		kernelSide: problem.kernel.height,
 		least: Infinity,
 	};
 }
@@ -175,31 +180,40 @@ class Calibration {
 			for (const accumulator of ACCUMULATORS) {
 				const cell = cellName(algorithm, accumulator);
 				const probes: Probe[] = [];
-				for (const kernelSide of SIDES[algorithm]) {
-					if (accumulator === 'i16' && kernelSide > MOST_NARROW) continue;
-					const problem = problemOf(accumulator, Math.ceil(side * Math.sqrt(SUMMED_IN[accumulator].share)), kernelSide);
+				for (const sides of KERNELS[algorithm]) {
+					if (accumulator === 'i16' && sides[0] * sides[1] > MOST_NARROW_TAPS) continue;
+					const problem = problemOf(accumulator, Math.ceil(side * Math.sqrt(SUMMED_IN[accumulator].share)), sides);
 					const made = await this.#open(problem, algorithm);
 					if (made !== undefined && made.work.cell === cell) probes.push(made);
 				}
 				if (probes.length < 2) continue;
 				await this.#time(probes, cell);
-				numbers[cell] = fitNonNegative(
-					probes.map(({ work }) => work.counts),
-					probes.map(({ least }) => least * 1e6),
-				);
+				numbers[cell] = this.#constants(algorithm, cell, probes);
 				const costs = { from: '', numbers: { ...withShipped(this.#isa).numbers, ...numbers } };
-				for (const { work, kernelSide, least } of probes) {
-					points.push({
-						cell,
-						side: kernelSide,
-						outputs: work.counts[0] as number,
-						measured: least,
-						fitted: singleMilliseconds(costs, work),
-					});
+				for (const { work, problem, least } of probes) {
+					const { height, width } = problem.kernel;
+					if (height !== width) continue;
+					const outputs = problem.output.sizes.reduce((a, b) => a * b, 1);
+					points.push({ cell, side: height, outputs, measured: least, fitted: singleMilliseconds(costs, work) });
 				}
 			}
 		}
 		return { numbers, points };
+	}
+
+	#constants(algorithm: CostedAlgorithm, cell: string, probes: readonly Probe[]): readonly number[] {
+		const nanoseconds = probes.map(({ least }) => least * 1e6);
+		if (!SCALED.includes(algorithm))
+			return fitNonNegative(
+				probes.map(({ work }) => work.counts),
+				nanoseconds,
+			);
+		const shipped = withShipped(this.#isa);
+		const [factor] = fitNonNegative(
+			probes.map(({ work }) => [singleMilliseconds(shipped, work) * 1e6]),
+			nanoseconds,
+		) as [number];
+		return (shipped.numbers[cell] as readonly number[]).map((x) => x * factor);
 	}
 
 	/** What does not belong to one algorithm. */
@@ -209,10 +223,10 @@ class Calibration {
 		const side = small ? (this.#options.side as number) : SIDE;
 		const found: Partial<Record<CommonName, readonly [number]>> = {};
 
-		const scalar = await this.#open(problemOf('f64', side, 3, 'float16'), 'direct');
-		const one = await this.#open(problemOf('f32', side, 9), 'direct');
-		const all = await this.#open(problemOf('f32', side, 9), 'direct', threads);
-		const memory = await this.#open(problemOf('f32', small ? side : MEMORY_SIDE, 1), 'direct', threads);
+		const scalar = await this.#open(problemOf('f64', side, square(3), 'float16'), 'direct');
+		const one = await this.#open(problemOf('f32', side, square(9)), 'direct');
+		const all = await this.#open(problemOf('f32', side, square(9)), 'direct', threads);
+		const memory = await this.#open(problemOf('f32', small ? side : MEMORY_SIDE, square(1)), 'direct', threads);
 		const probes = [scalar, one, all, memory].filter((made) => made !== undefined);
 		await this.#time(probes, 'stores, threads, memory');
 

@@ -1,6 +1,6 @@
 /** What a native plan has to do, counted: the left-hand side of the cost model. */
 import { DTYPES } from '../../core/dtype.ts';
-import { cannotOverflow, type Problem, reach } from '../../core/problem.ts';
+import { cannotOverflow, type KernelWindow, type Problem, reach } from '../../core/problem.ts';
 import type { FftStep, Step } from '../../core/steps.ts';
 import type { NativeAccumulator } from './addon.ts';
 import { cellName, type Work } from './costs.ts';
@@ -13,9 +13,13 @@ function storesSlowly(problem: Problem, accumulator: NativeAccumulator): boolean
 	return (problem.overflow !== 'wrap' && bytes > 2 && accumulator !== 'i64') || (problem.overflow === 'throw' && !cannotOverflow(problem));
 }
 
-/** Entries of the index maps, holes of dilated kernels included: they are walked where a large dilation reaches far. */
-const mapped = (problem: Problem): number =>
-	problem.windows.reduce((sum, window) => sum + reach(problem, window, 0).count + reach(problem, window, 1).count, 0);
+/** Entries of the index maps: positions beyond the image, which a large dilation makes many. Others show themselves. */
+function mapped(problem: Problem): number {
+	const { sizes } = problem.image;
+	const beyond = (window: KernelWindow, axis: 0 | 1) =>
+		Math.max(0, reach(problem, window, axis).count - (axis === 0 ? sizes[2] : sizes[3]));
+	return problem.windows.reduce((sum, window) => sum + beyond(window, 0) + beyond(window, 1), 0);
+}
 
 /** Counts of one step, per output, in the order of TERMS. */
 function perOutput({ stride: [down, across] }: Problem, step: Exclude<Step, FftStep>): number[] {
