@@ -43,14 +43,18 @@ static inline __attribute__((always_inline)) void FN(row_block)(const conv_row_c
 	for (int v = 0; v < vectors; v++) STORE_LINE((T *)call->to + x + v * L, sum[v]);
 }
 
+/* A block is a chain of dependent multiply-adds per vector: what is left after the blocks of eight goes in fours and twos first. */
 static void FN(row_sums)(const conv_row_call *call) {
 	int64_t x = 0;
 	if (call->offsets) {
 		for (; x + 8 * L <= call->width; x += 8 * L) FN(row_block)(call, x, 8, call->cols, call->offsets);
+		for (; x + 2 * L <= call->width; x += 2 * L) FN(row_block)(call, x, 2, call->cols, call->offsets);
 		for (; x < call->width; x += L) FN(row_block)(call, x, 1, call->cols, call->offsets);
 		return;
 	}
 	for (; x + 8 * L <= call->width; x += 8 * L) FN(row_block)(call, x, 8, call->cols, NULL);
+	for (; x + 4 * L <= call->width; x += 4 * L) FN(row_block)(call, x, 4, call->cols, NULL);
+	for (; x + 2 * L <= call->width; x += 2 * L) FN(row_block)(call, x, 2, call->cols, NULL);
 	for (; x < call->width; x += L) FN(row_block)(call, x, 1, call->cols, NULL);
 }
 

@@ -19,12 +19,11 @@
 #define STREAM(p, v) _mm512_stream_si512((void *)(p), (__m512i)(v))
 #define MAX_f32(a, b) ((__typeof__(a))_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define MIN_f32(a, b) ((__typeof__(a))_mm512_min_ps((__m512)(a), (__m512)(b)))
-#define MAX_f64(a, b) ((__typeof__(a))_mm512_max_pd((__m512d)(a), (__m512d)(b)))
-#define MIN_f64(a, b) ((__typeof__(a))_mm512_min_pd((__m512d)(a), (__m512d)(b)))
-#define KEEP(v) __asm__("" : "+v"(v))
 #define WIDEN_u8_f32(to, from) _mm512_storeu_ps(to, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(from)))))
 #define WIDEN_u16_f32(to, from) _mm512_storeu_ps(to, _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(from)))))
 #define WIDEN_u8_i16(to, from) _mm512_storeu_si512(to, _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(from))))
+#define MAX_f64(a, b) ((__typeof__(a))_mm512_max_pd((__m512d)(a), (__m512d)(b)))
+#define MIN_f64(a, b) ((__typeof__(a))_mm512_min_pd((__m512d)(a), (__m512d)(b)))
 #elif SIMD_LEVEL == 256
 #include <immintrin.h>
 #define REGISTERS 16
@@ -38,12 +37,11 @@
 #define STREAM(p, v) _mm256_stream_si256((void *)(p), (__m256i)(v))
 #define MAX_f32(a, b) ((__typeof__(a))_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define MIN_f32(a, b) ((__typeof__(a))_mm256_min_ps((__m256)(a), (__m256)(b)))
-#define MAX_f64(a, b) ((__typeof__(a))_mm256_max_pd((__m256d)(a), (__m256d)(b)))
-#define MIN_f64(a, b) ((__typeof__(a))_mm256_min_pd((__m256d)(a), (__m256d)(b)))
-#define KEEP(v) __asm__("" : "+x"(v))
 #define WIDEN_u8_f32(to, from) _mm256_storeu_ps(to, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(from)))))
 #define WIDEN_u16_f32(to, from) _mm256_storeu_ps(to, _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(from)))))
 #define WIDEN_u8_i16(to, from) _mm256_storeu_si256((__m256i *)(to), _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(from))))
+#define MAX_f64(a, b) ((__typeof__(a))_mm256_max_pd((__m256d)(a), (__m256d)(b)))
+#define MIN_f64(a, b) ((__typeof__(a))_mm256_min_pd((__m256d)(a), (__m256d)(b)))
 #elif SIMD_LEVEL == 128 && defined(__aarch64__)
 #include <arm_neon.h>
 #define REGISTERS 32
@@ -59,7 +57,6 @@
 #define MIN_f32(a, b) ((__typeof__(a))vminnmq_f32((float32x4_t)(a), (float32x4_t)(b)))
 #define MAX_f64(a, b) ((__typeof__(a))vmaxnmq_f64((float64x2_t)(a), (float64x2_t)(b)))
 #define MIN_f64(a, b) ((__typeof__(a))vminnmq_f64((float64x2_t)(a), (float64x2_t)(b)))
-#define KEEP(v) __asm__("" : "+w"(v))
 #else /* no fused multiply-add: the product is rounded by itself */
 #define REGISTERS 16
 #define WIDE_GROUPS 0
@@ -76,7 +73,13 @@
 #define MIN_f32(a, b) SELECT((a) < (b), a, b)
 #define MAX_f64(a, b) SELECT((a) > (b), a, b)
 #define MIN_f64(a, b) SELECT((a) < (b), a, b)
-#define KEEP(v) __asm__("" : "+x"(v))
 #endif
 #define MULADD_i16(a, b, c) ((a) * (b) + (c))
 #define MULADD_i64(a, b, c) ((a) * (b) + (c))
+#if defined(__aarch64__)
+#define KEEP(v) __asm__("" : "+w"(v))
+#elif SIMD_LEVEL == 512
+#define KEEP(v) __asm__("" : "+v"(v))
+#else
+#define KEEP(v) __asm__("" : "+x"(v))
+#endif

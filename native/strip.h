@@ -7,10 +7,13 @@
  *
  *     open[j + 1] = open[j] + row sum j     (j = 0 starts an output, the last j finishes one, which goes to `to`)
  *
- * so that an open total never leaves the first-level cache and a finished one is written once. The row loop of up to STEADY window rows is
+ * so that an open total never leaves the first-level cache and a finished one is written once. The row loop of up to CONV_STEADY window rows is
  * one function each: with a call per group of rows instead it reached 0.61 of the multiply-add peak for K = 5, like this 0.86
  * (Zen 5, gcc 12, one thread, in cache; K = 9 0.80 and 0.94).
  */
+#ifndef CONV_STEADY
+#define CONV_STEADY 15 /* or 3, where compiling must be short: under sanitizers */
+#endif
 #define JOIN3_(a, b, c) a##_##b##_##c
 #define JOIN3(a, b, c) JOIN3_(a, b, c)
 #define FN(name) JOIN3(name, ACC, ISA)
@@ -154,13 +157,14 @@ static inline __attribute__((always_inline)) void FN(steady)(const conv_strip *s
 	static __attribute__((noinline)) void FN(steady##n)(const conv_strip *s) {            \
 		FN(block_of) open[B * n];                                                         \
 		FN(copy_open)(open, s->open, B * n);                                              \
-		if (n == s->cols && (n == 3 || n == 5)) FN(steady)(s, open, n, n);                \
+		if (n == s->cols && n == 3) FN(steady)(s, open, n, n);                \
 		else FN(steady)(s, open, n, s->cols);                                             \
 		FN(copy_open)(s->open, open, B * n);                                              \
 	}
 STEADY_ROWS(1)
 STEADY_ROWS(2)
 STEADY_ROWS(3)
+#if CONV_STEADY > 3
 STEADY_ROWS(4)
 STEADY_ROWS(5)
 STEADY_ROWS(6)
@@ -173,16 +177,19 @@ STEADY_ROWS(12)
 STEADY_ROWS(13)
 STEADY_ROWS(14)
 STEADY_ROWS(15)
+#endif
 #undef STEADY_ROWS
-#define STEADY 15
 
 void FN(strip)(const conv_strip *s) {
 	static void (*const steady[])(const conv_strip *) = {
-		FN(steady1), FN(steady2), FN(steady3),  FN(steady4),  FN(steady5),  FN(steady6),  FN(steady7), FN(steady8),
-		FN(steady9), FN(steady10), FN(steady11), FN(steady12), FN(steady13), FN(steady14), FN(steady15),
+		FN(steady1),  FN(steady2),  FN(steady3),
+#if CONV_STEADY > 3
+		FN(steady4),  FN(steady5),  FN(steady6),  FN(steady7),  FN(steady8),  FN(steady9),
+		FN(steady10), FN(steady11), FN(steady12), FN(steady13), FN(steady14), FN(steady15),
+#endif
 	};
 	const int64_t n = s->window_rows, all = s->outputs + n - 1;
-	if (n > STEADY || s->offsets || s->outputs < n) {
+	if (n > CONV_STEADY || s->offsets || s->outputs < n) {
 		FN(some_rows)(s, 0, all);
 		return;
 	}
@@ -191,7 +198,6 @@ void FN(strip)(const conv_strip *s) {
 	FN(some_rows)(s, s->outputs, all);
 }
 
-#undef STEADY
 #undef B
 #undef G
 #undef V

@@ -28,9 +28,9 @@ need qemu-x86_64 qemu-user
 
 flags="-std=gnu11 -D_GNU_SOURCE -g -ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-type-limits -Werror"
 # the library: every file but the addon and the wrappers
-common="$(cd "$here" && ls ./*.c | sed -n '/addon\|isa_/!s/^\.\/\(.*\)\.c$/\1/p' | tr '\n' ' ') test/random"
+common="$(cd "$here" && ls ./*.c | sed -n '/addon\|isa_/!s/^\.\/\(.*\)\.c$/\1/p' | tr '\n' ' ')"
 
-# build NAME COMPILER "FLAGS" ISA...: $work/NAME
+# build NAME COMPILER "FLAGS" ISA...: $work/NAME, the random problems, and $work/NAME-fft, the Fourier transforms
 build() {
 	name=$1 compiler=$2 options=$3
 	shift 3
@@ -44,15 +44,19 @@ build() {
 		$compiler $flags $options $extra -c "$here/isa_$isa.c" -o "$work/$name.o/isa_$isa.o"
 	done
 	for file in $common; do $compiler $flags $options -c "$here/$file.c" -o "$work/$name.o/$(basename "$file").o"; done
-	$compiler $options "$work/$name.o"/*.o -o "$work/$name" -lm -lpthread
+	for test in random fft; do $compiler $flags $options -c "$here/test/$test.c" -o "$work/$name-$test.o"; done
+	$compiler $options "$work/$name.o"/*.o "$work/$name-random.o" -o "$work/$name" -lm -lpthread
+	$compiler $options "$work/$name.o"/*.o "$work/$name-fft.o" -o "$work/$name-fft" -lm -lpthread
 }
 
 echo "== AddressSanitizer and UBSan, every instruction set of this machine"
-build asan gcc "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all" base avx2 avx512
+build asan gcc "-O1 -DCONV_STEADY=3 -fsanitize=address,undefined -fno-sanitize-recover=all" base avx2 avx512
 ASAN_OPTIONS=detect_leaks=1 "$work/asan" "$seconds"
+ASAN_OPTIONS=detect_leaks=1 "$work/asan-fft" "$seconds"
 echo "== ThreadSanitizer"
-build tsan gcc "-O1 -fsanitize=thread -Wno-tsan" base avx2 avx512
+build tsan gcc "-O1 -DCONV_STEADY=3 -fsanitize=thread -Wno-tsan" base avx2 avx512
 "$work/tsan" "$seconds"
+"$work/tsan-fft" "$seconds"
 echo "== base on a processor without AVX (qemu-x86_64 -cpu Nehalem)"
 build plain gcc "-O2 -static" base avx2 avx512
 qemu-x86_64 -cpu Nehalem "$work/plain" "$seconds" | tee "$work/base.log"
@@ -65,6 +69,8 @@ echo "== the same results on x86-64 and AArch64"
 for seed in 1 2 3 4 5 6 7 8; do
 	"$work/plain" digest "$seed" >"$work/x64.digest"
 	qemu-aarch64 "$work/neon" digest "$seed" >"$work/arm64.digest"
+	"$work/plain-fft" digest "$seed" >>"$work/x64.digest"
+	qemu-aarch64 "$work/neon-fft" digest "$seed" >>"$work/arm64.digest"
 	cmp "$work/x64.digest" "$work/arm64.digest" || { echo "check-native: results differ, seed $seed" >&2; exit 1; }
 done
 echo "check-native: all well"

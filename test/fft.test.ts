@@ -6,9 +6,11 @@
  *     FALTUNG_CASE=…   only this request of it
  */
 import { describe, expect, test } from 'vitest';
+import { loadNative } from '../src/backend/native/native.ts';
 import { convolve, createConvolver, type FaltungError } from '../src/index.ts';
 import { tested } from './backends.ts';
 import { call, VIEW_KINDS } from './call.ts';
+import { elementAt, fakeBackend } from './fake-backend.ts';
 import { answer, type Request } from './oracle/definition.ts';
 import { judgeAll } from './oracle/judge.ts';
 import { errorOf, Random, randomRequest } from './oracle/random.ts';
@@ -50,7 +52,7 @@ describe.each(able)(`$name, seed ${seed}`, ({ name, arithmetic }) => {
 	const kernel = (k: number) => ({ data: Float32Array.from({ length: k * k }, (_, i) => ((i * 7) % 13) / 500 - 0.005), shape: [k, k] });
 
 	test('auto takes it for large kernels; the plan says so', async () => {
-		const { report } = await convolve(image, kernel(41), { mode: 'same', boundary: 'symmetric', backend: name, verify: 'full' });
+		const { report } = await convolve(image, kernel(41), { mode: 'same', boundary: 'symmetric', backend: name });
 		expect(report.algorithm).toBe('fft');
 		expect(report.plan).toMatch(/^fft-f32-t\d+x\d+-r1x\d+@native\.\w+$/);
 		const convolver = await createConvolver(kernel(41), { shape: image.shape, dtype: 'float32', backend: name, method: 'fft' });
@@ -83,13 +85,28 @@ describe.each(able)(`$name, seed ${seed}`, ({ name, arithmetic }) => {
 		else expect(threads).not.toBe(1); // another number of threads may suit other tiles
 	});
 
-	test('a wrong tile does not pass', async () => {
-		const convolver = await createConvolver(kernel(31), { mode: 'same', boundary: 'edge', backend: name, method: 'fft', verify: 'full' });
+	test('a NaN reaches its windows and nothing else', async () => {
 		const strange = { data: image.data.slice(), shape: image.shape };
-		strange.data[5000] = Number.NaN;
-		const { data, report } = await convolver.run(strange);
+		strange.data[150 * 400 + 200] = Number.NaN;
+		const { data } = await convolve(strange, kernel(31), { mode: 'same', boundary: 'edge', backend: name, method: 'fft' });
+		const wrong = Array.from(data, (x, k) => ({ x, y: Math.floor(k / 400), c: k % 400 })).filter(
+			({ x, y, c }) => Number.isNaN(x) !== (Math.abs(y - 150) <= 15 && Math.abs(c - 200) <= 15),
+		);
+		expect(wrong).toEqual([]);
+	});
+
+	test('a wrong pixel does not pass full verification', async () => {
+		const small = { data: image.data.slice(0, 60 * 80), shape: [60, 80] };
+		const inner = await loadNative();
+		const spoiled = fakeBackend(inner, {
+			spoil: (out) => {
+				const at = elementAt(out, 0, 0, 33, 44);
+				out.data[at] = (out.data[at] as number) + 0.01;
+			},
+		});
+		const options = { mode: 'same', boundary: 'edge', method: 'fft', verify: 'full' } as const;
+		const { report } = await convolve(small, kernel(9), { ...options, backend: name });
 		expect(report.verification?.worst).toBeLessThanOrEqual(1);
-		expect((data as Float32Array).some((x) => Number.isNaN(x))).toBe(true);
-		await convolver.dispose();
+		await expect(convolve(small, kernel(9), { ...options, backend: spoiled })).rejects.toMatchObject({ pixel: [33, 44] });
 	});
 });

@@ -1,5 +1,6 @@
 /*
- * Random problems through every ISA of this machine, on the calling thread and on the pool, against the scalar body, bit for bit.
+ * Random problems through every ISA of this machine, on the calling thread and on the pool, against the scalar body, bit for bit;
+ * and checksums of the results, right and spoiled.
  * Buffers are exactly as long as they must be (AddressSanitizer sees any step outside) and the gaps of strided results hold
  * canaries.
  *
@@ -96,16 +97,29 @@ static int64_t make_view(const int64_t sizes[4], int64_t strides[4], int64_t *of
 	return *offset + high + 1;
 }
 
+/* Channels side by side. */
+static int64_t make_interleaved(const int64_t sizes[4], int64_t strides[4], int64_t *offset) {
+	strides[1] = 1;
+	strides[3] = sizes[1];
+	strides[2] = sizes[1] * sizes[3] + (chance(50) ? 0 : below(5));
+	strides[0] = sizes[2] * strides[2];
+	*offset = chance(50) ? 0 : below(5);
+	return *offset + sizes[0] * strides[0] + 1;
+}
+
 typedef struct wait {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int finished;
 	conv_status status;
 	int64_t overflow_at;
+	int64_t suspects;
 } wait;
 
 static void finished(conv_run *run, void *context, conv_status status, int64_t overflow_at) {
 	wait *w = context;
+	const conv_findings *findings = conv_run_findings(run);
+	w->suspects = findings ? findings->count : -1;
 	conv_run_free(run);
 	pthread_mutex_lock(&w->lock);
 	w->finished = 1;
@@ -115,18 +129,20 @@ static void finished(conv_run *run, void *context, conv_status status, int64_t o
 	pthread_mutex_unlock(&w->lock);
 }
 
-static conv_status on_pool(conv_exec *e, const conv_buffers *b, int threads, int64_t *overflow_at) {
+/* A run, or with `what` a checksum; *found: the smallest index that does not fit, or the number of suspects. */
+static conv_status on_pool(conv_exec *e, const conv_buffers *b, int threads, const conv_checksum *what, int64_t *found) {
 	wait w = {.finished = 0};
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_cond_init(&w.changed, NULL);
 	conv_run *run;
 	const char *why;
-	const conv_status status = conv_start(e, b, threads, finished, &w, &run, &why);
+	const conv_status status = what ? conv_start_checksum(e, b, what, threads, finished, &w, &run, &why)
+	                                : conv_start(e, b, threads, finished, &w, &run, &why);
 	if (status != CONV_OK) return status;
 	pthread_mutex_lock(&w.lock);
 	while (!w.finished) pthread_cond_wait(&w.changed, &w.lock);
 	pthread_mutex_unlock(&w.lock);
-	*overflow_at = w.overflow_at;
+	*found = what ? w.suspects : w.overflow_at;
 	return w.status;
 }
 
@@ -177,6 +193,39 @@ static uint64_t random_tap(const conv_problem *p, int64_t size) {
 	else if (size == 0) tap = next();
 	else tap = (uint64_t)between(p->tap_kind == CONV_TAPS_U64 ? 0 : -size, size);
 	return tap;
+}
+
+/* The checksum of a right result, and where it is exact of a wrong one. */
+static void check(uint64_t seed, const char *isa, conv_exec *e, const conv_problem *p, const conv_buffers *b, int threads) {
+	const int64_t channels = p->sizes[1] * p->kernels;
+	const int integers = p->sum == CONV_SUM_INTEGER && !conv_is_float(p->out_dtype);
+	int plain = 1;
+	for (int64_t k = 0; k < channels; k++) plain &= p->scale[k] == 1 && p->bias[k] == 0;
+	const int exact = integers && plain && p->overflow != CONV_SATURATE;
+	const int64_t length = between(exact ? 40 : 1, 60);
+	double *weights = malloc((size_t)length * 8), *bounds = malloc((size_t)channels * 8 + 1);
+	for (int64_t k = 0; k < length; k++) weights[k] = exact ? (double)below(2) : (double)between(-4, 4) / 4;
+	for (int64_t k = 0; k < channels; k++) bounds[k] = exact ? 0 : 0x1p1000;
+	const conv_checksum what = {.length = length,
+	                            .samples = exact ? 40 : between(1, length < 64 ? length : 64),
+	                            .strip = between(1, 500),
+	                            .modular = exact,
+	                            .largest = below(2),
+	                            .weights = weights,
+	                            .slope = bounds,
+	                            .offset = bounds};
+	int64_t suspects = -1;
+	if (on_pool(e, b, threads, &what, &suspects) != CONV_OK) fail(seed, p, isa, "checksum status", -1);
+	if (exact && suspects != 0) fail(seed, p, isa, "a checksum suspects a right result", suspects);
+	if (exact && p->sizes[0] * channels > 0) {
+		const int64_t s[4] = {below(p->sizes[0]), below(channels), below(p->out_h), below(p->out_w)};
+		int64_t at = b->out_offset;
+		for (int k = 0; k < 4; k++) at += s[k] * b->out_strides[k];
+		char *pixel = (char *)b->out + at * conv_dtype_bytes(p->out_dtype);
+		*pixel ^= (char)(1 << below(8));
+		if (on_pool(e, b, threads, &what, &suspects) != CONV_OK || suspects < 1) fail(seed, p, isa, "a checksum misses a wrong pixel", at);
+	}
+	free(weights), free(bounds);
 }
 
 static void one(uint64_t seed) {
@@ -280,8 +329,15 @@ static void one(uint64_t seed) {
 
 	conv_buffers b;
 	const int64_t out_sizes[4] = {p.sizes[0], channels, p.out_h, p.out_w};
-	const int64_t in_count = make_view(p.sizes, b.image_strides, &b.image_offset, 1);
-	const int64_t out_count = make_view(out_sizes, b.out_strides, &b.out_offset, 0);
+	const int interleaved = p.sizes[1] > 1 && chance(50);
+	const int64_t in_count = interleaved ? make_interleaved(p.sizes, b.image_strides, &b.image_offset)
+	                                     : make_view(p.sizes, b.image_strides, &b.image_offset, 1);
+	const int64_t out_count = interleaved ? make_interleaved(out_sizes, b.out_strides, &b.out_offset)
+	                                      : make_view(out_sizes, b.out_strides, &b.out_offset, 0);
+	if (interleaved) {
+		const int64_t as_they_lie[4] = {p.out_h * p.out_w * channels, 1, p.out_w * channels, channels};
+		memcpy(p.index_strides, as_they_lie, sizeof as_they_lie);
+	}
 	const int in_size = conv_dtype_bytes(p.image_dtype), out_size = conv_dtype_bytes(p.out_dtype);
 	const int skew = chance(50) ? 0 : (int)below(16); /* in elements: results that are not aligned to vectors */
 	char *image = malloc((size_t)(in_count * in_size));
@@ -309,7 +365,7 @@ static void one(uint64_t seed) {
 			memset(actual, 0xa5, (size_t)((out_count + skew) * out_size));
 			b.out = actual + skew * out_size;
 			const conv_status status =
-				threads[t] == 0 ? conv_run_here(e, &b, &overflow_at, &why) : on_pool(e, &b, threads[t], &overflow_at);
+				threads[t] == 0 ? conv_run_here(e, &b, &overflow_at, &why) : on_pool(e, &b, threads[t], NULL, &overflow_at);
 			if (status != CONV_OK) fail(seed, &p, isas[k], "status", status);
 			if (overflow_at != want_overflow[0]) fail(seed, &p, isas[k], "first overflow", overflow_at);
 			if (k == 0 && t == 0) add_to_digest(&overflow_at, sizeof overflow_at);
@@ -322,6 +378,11 @@ static void one(uint64_t seed) {
 					fail(seed, &p, isas[k], "result", i - skew);
 				}
 			}
+		}
+		if (chance(30)) {
+			int64_t overflow_at = -2;
+			if (on_pool(e, &b, 3, NULL, &overflow_at) != CONV_OK) fail(seed, &p, isas[k], "status", -1);
+			if (overflow_at < 0) check(seed, isas[k], e, &p, &b, (int)between(1, 4));
 		}
 		conv_release(e);
 	}

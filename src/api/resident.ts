@@ -4,8 +4,9 @@ import { type PerAxis, rowMajorStrides, toCanonical } from '../core/ndarray.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Problem } from '../core/problem.ts';
 import { freshSeed } from '../core/random.ts';
+import { samplePositions } from '../core/sample.ts';
 import { imageElements, pixelElements } from '../core/sparse.ts';
-import { samplePositions, verify } from '../core/verify.ts';
+import { verify } from '../core/verify.ts';
 
 /** Where the planes of an array in device memory lie: dense, row-major from element 0. */
 const densePlanes = ({ dtype, layout, shape }: GpuArray, sizes: PerAxis) => ({

@@ -25,16 +25,35 @@ export interface OraclePixel {
 /** Positions of a dilated window up to which the oracle looks into every hole at once. */
 const HOLES_AT_ONCE = 4096;
 
+/** Reads elements as numbers, without a detour where they are. */
+function numbersOf(image: PlaneView | SparsePlanes, read: (i: number) => number | bigint): (i: number) => number {
+	if ('read' in image || image.dtype === 'float16') return (i) => Number(read(i));
+	const { data } = image;
+	return data instanceof BigInt64Array || data instanceof BigUint64Array ? (i) => Number(data[i]) : (i) => data[i] as number;
+}
+
+interface RowSums {
+	sum: number;
+	magnitude: number;
+	taps: number;
+	pixels: number;
+	largest: number;
+	finite: boolean;
+}
+
 /** Computes single output pixels of a problem on an image. */
 export class Oracle {
 	readonly #problem: Problem;
 	readonly #image: PlaneView | SparsePlanes;
 	readonly #read: (i: number) => number | bigint;
+	readonly #number: (i: number) => number;
+	readonly #converted = new Map<KernelWindow, Float64Array>();
 
 	constructor(problem: Problem, image: PlaneView | SparsePlanes) {
 		this.#problem = problem;
 		this.#image = image;
 		this.#read = readerOf(image);
+		this.#number = numbersOf(image, this.#read);
 	}
 
 	/** @param channel of the result: image channel · M + kernel of the bank */
@@ -77,33 +96,69 @@ export class Oracle {
 
 	/** Row by row, then the rows. */
 	#float(window: KernelWindow, channel: number, base: number, y: number, x: number): OraclePixel {
-		const { stride, dilation, output, overflow, rounding, scale, bias } = this.#problem;
+		const { stride, dilation, boundary, output, overflow, rounding, scale, bias } = this.#problem;
+		const [, , height, width] = this.#image.sizes;
 		const [top, left] = [window.first[0] + y * stride[0], window.first[1] + x * stride[1]];
-		let [sum, magnitude, taps, pixels, largest] = [0, 0, 0, 0, 0];
-		let finite = true;
+		const columns = new Int32Array(window.cols); // filled by a loop: Int32Array.from takes longer than the sums
+		for (let i = 0; i < columns.length; i++) columns[i] = sourceIndex(boundary[1], left + i * dilation[1], width);
+		const sums = { sum: 0, magnitude: 0, taps: 0, pixels: 0, largest: 0, finite: true };
 		for (let j = 0; j < window.rows; j++) {
-			let rowSum = 0;
-			for (let i = 0; i < window.cols; i++) {
-				const pixel = Number(this.#at(base, top + j * dilation[0], left + i * dilation[1]));
-				const tap = Number(window.taps[j * window.cols + i]);
-				if (!Number.isFinite(pixel)) finite = false;
-				rowSum += tap * pixel;
-				magnitude += Math.abs(tap * pixel);
-				taps += Math.abs(tap);
-				pixels += Math.abs(pixel);
-				largest = Math.max(largest, Math.abs(pixel));
-			}
-			sum += rowSum;
+			this.#row(sums, this.#tapsOf(window), j, columns, base, sourceIndex(boundary[0], top + j * dilation[0], height));
 		}
+		const { sum, magnitude, taps, pixels, largest, finite } = sums;
 		const [s, b] = [scale[channel] as number, bias[channel] as number];
 		const value = isPlainChannel(this.#problem, channel) ? sum : s * sum + b;
 		const terms = { magnitude, taps, pixels, largest, count: window.taps.length, scale: s, bias: b };
 		const pixel = { value, stored: storeReal(value, output.dtype, rounding, overflow), terms };
 		if (!finite || !hasHoles(this.#problem)) return { ...pixel, finite };
-		const height = dilatedSize(window.rows, dilation[0]);
-		const width = dilatedSize(window.cols, dilation[1]);
-		const poisonedByHole = () => this.#holdsNonFinite(base, top, left, height, width);
-		return height * width <= HOLES_AT_ONCE ? { ...pixel, finite: !poisonedByHole() } : { ...pixel, finite, poisonedByHole };
+		const tall = dilatedSize(window.rows, dilation[0]);
+		const wide = dilatedSize(window.cols, dilation[1]);
+		const poisonedByHole = () => this.#holdsNonFinite(base, top, left, tall, wide);
+		return tall * wide <= HOLES_AT_ONCE ? { ...pixel, finite: !poisonedByHole() } : { ...pixel, finite, poisonedByHole };
+	}
+
+	/**
+	 * Adds one row of a window: a loop of its own, because it takes nearly all of the time of large kernels.
+	 *
+	 * @param columns source indices under the row's taps
+	 * @param row source index, or OUTSIDE
+	 */
+	#row(sums: RowSums, taps: Float64Array, j: number, columns: Int32Array, base: number, row: number): void {
+		const value = Number(this.#problem.value);
+		const [, , down, right] = this.#image.strides;
+		const read = this.#number;
+		const [start, from] = [base + row * down, j * columns.length];
+		let [rowSum, magnitude, tapSum, pixels, largest] = [0, 0, 0, 0, 0];
+		for (let i = 0; i < columns.length; i++) {
+			const column = columns[i] as number;
+			const pixel = row === OUTSIDE || column === OUTSIDE ? value : read(start + column * right);
+			const tap = taps[from + i] as number;
+			const size = Math.abs(pixel);
+			rowSum += tap * pixel;
+			magnitude += Math.abs(tap * pixel);
+			tapSum += Math.abs(tap);
+			pixels += size;
+			if (size > largest) largest = size;
+		}
+		if (!Number.isFinite(pixels))
+			sums.finite &&= columns.every((column) =>
+				Number.isFinite(row === OUTSIDE || column === OUTSIDE ? value : read(start + column * right)),
+			);
+		sums.sum += rowSum;
+		sums.magnitude += magnitude;
+		sums.taps += tapSum;
+		sums.pixels += pixels;
+		if (largest > sums.largest) sums.largest = largest;
+	}
+
+	#tapsOf(window: KernelWindow): Float64Array {
+		if (window.taps instanceof Float64Array) return window.taps;
+		let taps = this.#converted.get(window);
+		if (taps === undefined) {
+			taps = Float64Array.from(window.taps, Number);
+			this.#converted.set(window, taps);
+		}
+		return taps;
 	}
 
 	#holdsNonFinite(base: number, top: number, left: number, height: number, width: number): boolean {

@@ -77,18 +77,21 @@ export class Regions {
 		if (rows.length === 0 || columns.length === 0) return { mean: 0, spread: 0, direct: false };
 		const pivot = at(rows[0] as number, 0);
 		let [sum, squares, largest, count] = [0, 0, 0, 0];
+		let direct = false;
 		for (let j = 0; j < rows.length; j += every) {
 			const row = rows[j] as number;
 			for (let k = 0; k < columns.length; k++) {
 				const d = at(row, k) - pivot;
 				sum += d;
 				squares += d * d;
-				if (!(Math.abs(d) <= largest)) largest = Math.abs(d); // a NaN too
+				if (Math.abs(d) <= largest) continue;
+				if (Number.isFinite(d)) largest = Math.abs(d);
+				else direct = true;
 			}
 			count += columns.length;
 		}
 		// squares of what lies beyond 10^154 leave the range of a double; they are at most this
 		const total = Number.isFinite(squares) ? Math.sqrt(Math.max(0, squares - (sum * sum) / count)) : largest * Math.sqrt(count);
-		return { mean: every > 1 ? 0 : pivot + sum / count, spread: total, direct: !Number.isFinite(largest) };
+		return { mean: every > 1 ? 0 : pivot + sum / count, spread: total, direct };
 	}
 }

@@ -2,7 +2,7 @@
  * Which elements a sample of recomputed pixels reads, so that only those need to come back from where an image lies; and views that
  * hold only them.
  */
-import { OUTSIDE, sourceIndex } from './boundary.ts';
+import { indexMap, OUTSIDE } from './boundary.ts';
 import { reader } from './dtype.ts';
 import type { PerAxis, PlaneView } from './ndarray.ts';
 import { hasHoles } from './nonfinite.ts';
@@ -32,9 +32,9 @@ function intervals(problem: Problem, window: KernelWindow, axis: 0 | 1, output: 
 	const [taps, dilation] = [axis === 0 ? window.rows : window.cols, problem.dilation[axis]];
 	const first = window.first[axis] + output * problem.stride[axis];
 	// the holes of a dilated kernel are looked into where a NaN may hide there
-	const [count, step] = hasHoles(problem) ? [(taps - 1) * dilation + 1, 1] : [taps, dilation];
-	const sources = Array.from({ length: Math.max(0, count) }, (_, k) => sourceIndex(problem.boundary[axis], first + k * step, n));
-	return merged(sources.filter((source) => source !== OUTSIDE).map((start) => ({ start, count: 1 })));
+	const step = hasHoles(problem) ? 1 : dilation;
+	const map = indexMap(problem.boundary[axis], n, first, Math.max(0, (taps - 1) * dilation + 1));
+	return merged([...map].filter((source, k) => k % step === 0 && source !== OUTSIDE).map((start) => ({ start, count: 1 })));
 }
 
 /** The same elements in ascending ranges that neither overlap nor nearly touch. */

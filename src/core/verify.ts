@@ -9,8 +9,8 @@ import { VerificationError } from './errors.ts';
 import { fromCanonical, type PerAxis, type PlaneView } from './ndarray.ts';
 import { Oracle, type OraclePixel } from './oracle.ts';
 import { describe, isPlainChannel, type KernelWindow, type Problem } from './problem.ts';
-import { randomStream } from './random.ts';
 import { type Region, Regions } from './regions.ts';
+import { samplePositions } from './sample.ts';
 import { readerOf, type SparsePlanes } from './sparse.ts';
 
 /** What was checked, for the report. */
@@ -38,58 +38,6 @@ export interface VerifyTask<Planes = PlaneView> {
 	readonly image: Planes;
 	/** Planes of the output, [batch, result channel, row, column]. */
 	readonly result: Planes;
-}
-
-/** Most pixels that 'sample' recomputes. */
-export const SAMPLE_LIMIT = 4096;
-
-/** From this many output pixels on, 'sample' may take at most SAMPLE_SHARE of the predicted time. */
-export const SAMPLE_LARGE = 16e6;
-const SAMPLE_SHARE = 0.02;
-/** Oracle time, microseconds, that the smallest sample of a smaller result may take; its eight corners are always checked. */
-const SAMPLE_LEAST = 20_000;
-
-/** Oracle time, microseconds: measured on a 2.6 GHz Xeon with Node 20, float64 sums; exact integers take three times that. */
-const ORACLE_PIXEL = 1.5;
-const ORACLE_TAP = 0.06;
-const BIGINT_FACTOR = 3;
-
-/**
- * How many pixels 'sample' recomputes: a pure function of the problem and the plan's predicted time, so that a seed
- * replays. Corners and seams are part of it and always checked.
- *
- * @param predicted milliseconds
- */
-export function sampleCount(problem: Problem, predicted: number): number {
-	const total = problem.output.sizes.reduce((a, b) => a * b, 1);
-	const taps = Math.max(0, ...problem.windows.map((window) => window.taps.length));
-	const each = (ORACLE_PIXEL + taps * ORACLE_TAP) * (problem.sum === 'integer' ? BIGINT_FACTOR : 1);
-	const affordable = Math.floor((predicted * 1000 * SAMPLE_SHARE) / each);
-	const least = total >= SAMPLE_LARGE ? 16 : Math.max(8, Math.min(64, Math.floor(SAMPLE_LEAST / each)));
-	return Math.min(total, SAMPLE_LIMIT, Math.max(least, affordable));
-}
-
-/** A corner, a random pixel, or one beside a random tile seam: index k of the sample decides which. */
-function position(k: number, sizes: PerAxis, tile: { height: number; width: number }, random: ReturnType<typeof randomStream>): PerAxis {
-	const [n, c, h, w] = sizes;
-	if (k < 8) {
-		const plane = k < 4 ? [0, 0] : [n - 1, c - 1]; // four corners of the first and of the last plane
-		return [plane[0] as number, plane[1] as number, k & 1 ? h - 1 : 0, k & 2 ? w - 1 : 0];
-	}
-	const seam = (size: number, step: number) => {
-		const seams = Math.ceil(size / step) - 1;
-		return seams < 1 ? random.below(size) : (1 + random.below(seams)) * step - random.below(2);
-	};
-	const free: PerAxis = [random.below(n), random.below(c), random.below(h), random.below(w)];
-	if (k % 4 === 0) return [free[0], free[1], seam(h, tile.height), free[3]];
-	if (k % 4 === 1) return [free[0], free[1], free[2], seam(w, tile.width)];
-	return free;
-}
-
-/** The pixels that verify() recomputes for this choice, where it is not all of them. */
-export function samplePositions(sizes: PerAxis, tile: { height: number; width: number }, count: number, seed: number): PerAxis[] {
-	const random = randomStream(seed);
-	return Array.from({ length: count }, (_, k) => position(k, sizes, tile, random));
 }
 
 /** Element index of a pixel. */
@@ -200,11 +148,11 @@ export async function verify(
 	const oracle = new Oracle(problem, task.image);
 	const regions = regionsOf(task);
 	const read = readerOf(result);
-	const random = randomStream(choice.seed);
+	const positions = every ? [] : samplePositions(sizes, task.tile, count, choice.seed, regions !== undefined);
 	const breath = breather(choice.signal);
 	let worst: Worst | undefined;
 	for (let k = 0; k < count; k++) {
-		const at = every ? unravel(k, sizes) : position(k, sizes, task.tile, random);
+		const at = every ? unravel(k, sizes) : (positions[k] as PerAxis);
 		const here = comparePixel(task, oracle, read, at, regions);
 		if (worst === undefined || here.share > worst.share) worst = here;
 		if (breath.due()) await breath.pause();

@@ -4,6 +4,7 @@ import { type Blocks, candidates as nativeCandidates } from '../../src/backend/n
 import { withShipped } from '../../src/backend/native/costs.ts';
 import { referenceBackend } from '../../src/backend/reference.ts';
 import { candidates as gpuCandidates } from '../../src/backend/webgpu/candidates.ts';
+import { tuningOf } from '../../src/backend/webgpu/tuning.ts';
 import type { Dtype } from '../../src/core/dtype.ts';
 import { type Layout, toCanonical } from '../../src/core/ndarray.ts';
 import type { Decision } from '../../src/core/plan.ts';
@@ -66,6 +67,7 @@ export function gpu(options: { software?: boolean; binding?: number } = {}): Bac
 		products: 2 ** 33,
 		storage: 48 * 2 ** 10,
 		threads: 1024,
+		tuning: tuningOf('a large GPU'),
 	};
 	return {
 		name: 'webgpu',

@@ -119,15 +119,35 @@ export interface Family {
 	readonly image: Dtype;
 	readonly kernel: Dtype;
 	readonly output: Dtype;
+	/** No stride, no dilation: what tiles take. */
+	readonly dense: boolean;
 }
+
+/** Families for the tiled shaders: every way of loading, summing and storing, few enough that each is compiled once and met often. */
+const DENSE: readonly (readonly [image: Dtype, kernel: Dtype, output: Dtype])[] = [
+	['float32', 'float32', 'float32'],
+	['uint8', 'int8', 'uint8'],
+	['float16', 'float32', 'float16'],
+	['uint8', 'float32', 'uint8'],
+	['int16', 'int16', 'int16'],
+	['int8', 'int8', 'int32'],
+	['float32', 'float32', 'int16'],
+	['uint16', 'uint8', 'float32'],
+	['int32', 'int32', 'uint32'],
+	['float32', 'float32', 'uint32'],
+];
 
 /** The family of a seed: anything that the backend can do. */
 export function randomFamily(seed: number): Family {
 	const random = randomStream(seed);
+	if (random.below(3) > 0) {
+		const [image, kernel, output] = pick(random, DENSE);
+		return { image, kernel, output, dense: true };
+	}
 	const image = pick(random, IMAGE_DTYPES);
 	const { float, bytes } = DTYPES[image];
 	const kernel = pick(random, !float && (bytes >= 4 || random.below(2) === 0) ? INTEGERS : ALL);
-	return { image, kernel, output: random.below(2) === 0 ? image : pick(random, ALL) };
+	return { image, kernel, output: random.below(2) === 0 ? image : pick(random, ALL), dense: false };
 }
 
 /** The case of a seed within a family. */
@@ -140,8 +160,12 @@ export function randomCase(seed: number, family: Family): Case {
 	const sizes: PerAxis = [layout.includes('N') ? 1 + random.below(3) : 1, layout.includes('C') ? 1 + random.below(4) : 1, side(), side()];
 	const bank = random.below(3) === 0;
 	const count = bank ? 1 + random.below(3) : 1;
-	const dilation = [1 + (random.below(8) === 0 ? random.below(3) : 0), 1 + (random.below(8) === 0 ? random.below(3) : 0)] as const;
-	const stride = [1 + (random.below(8) === 0 ? random.below(3) : 0), 1 + (random.below(8) === 0 ? random.below(3) : 0)] as const;
+	const dilation = family.dense
+		? ([1, 1] as const)
+		: ([1 + (random.below(8) === 0 ? random.below(3) : 0), 1 + (random.below(8) === 0 ? random.below(3) : 0)] as const);
+	const stride = family.dense
+		? ([1, 1] as const)
+		: ([1 + (random.below(8) === 0 ? random.below(3) : 0), 1 + (random.below(8) === 0 ? random.below(3) : 0)] as const);
 	let [height, width] = [1 + random.below(pick(random, [3, 5, 9])), 1 + random.below(pick(random, [3, 5, 9]))];
 	let mode: Mode = pick(random, ['full', 'same', 'valid']);
 	if (mode === 'valid' && (dilatedSize(height, dilation[0]) > sizes[2] || dilatedSize(width, dilation[1]) > sizes[3])) mode = 'same';

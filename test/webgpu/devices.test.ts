@@ -251,6 +251,9 @@ describe('what it cannot do', () => {
 		expect(reasons({ taps: [[100000, 2, 1]], dtype: 'uint16', outputDtype: 'float32', kernelDtype: 'int32' })[0]).toContain(
 			'at most 32 bits',
 		);
+		expect(reasons({ taps: [[1, 2, 1]], layout: 'HWC', sizes: [1, 5, 9, 9] })[0]).toContain('side by side');
+		expect(reasons({ taps: [[1, 2, 1]], sizes: [1, 1, 1, 2 ** 21] })[0]).toContain('elements in a row');
+		expect(reasons({ taps: [[1, 2, 1]], sizes: [1, 1, 2 ** 21, 1] })[1]).toContain('elements in a row');
 		expect(reasons({ taps: product, sizes: [1, 1, 90, 90] })[1]).toContain('do not fit the 1024 bytes of a workgroup');
 	});
 });

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { MAX_LIMBS } from '../../src/backend/webgpu/direct.ts';
 import { bindGroupLayoutEntries, type Specialisation, specialisationKey, specialise } from '../../src/backend/webgpu/shaders.ts';
 import { stripBytes, stripOf, stripOverrides } from '../../src/backend/webgpu/tiled.ts';
+import { tuningOf } from '../../src/backend/webgpu/tuning.ts';
 import { DTYPE_NAMES, DTYPES, type Dtype } from '../../src/core/dtype.ts';
 import { problemOf, ragged } from './problems.ts';
 
@@ -67,7 +68,7 @@ function* tiledVariants(): Generator<Specialisation> {
 		for (const terms of [1, 2, 3]) {
 			for (let side = 1; side <= 97; side += 2) {
 				const problem = problemOf({ dtype: 'float32', kernelDtype: 'float32', taps: ragged(side, side), sizes: [1, 1, 99, 99] });
-				const found = stripOf(problem, terms, { storage, threads: 256 });
+				const found = stripOf(problem, terms, { storage, threads: 256, tuning: tuningOf('') });
 				if (found === undefined) continue;
 				expect(stripBytes(found)).toBeLessThanOrEqual(16384);
 				const overrides = { IN: 9, OUT: 8, SUM: REAL, ...stripOverrides(found) };

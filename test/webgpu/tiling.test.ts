@@ -1,12 +1,22 @@
 /** Pieces: they cover the result, keep to the limits, and their seams cannot be seen. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chooseSizes, pieceNeeds, pieceSizes, pieces, type TileLimits } from '../../src/backend/webgpu/tiler.ts';
+import { tuningOf } from '../../src/backend/webgpu/tuning.ts';
 import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
 import { BOUNDARIES } from '../../src/core/boundary.ts';
 import { randomCase, randomFamily } from './cases.ts';
 import { imageOf, outOf, planOf, prepare, problemOf, ragged, runOnce } from './problems.ts';
 
-const LIMITS: TileLimits = { binding: 2048, buffer: 4096, piece: 2048, products: 5000, blocked: 1, storage: 16384, threads: 256 };
+const LIMITS: TileLimits = {
+	binding: 2048,
+	buffer: 4096,
+	piece: 2048,
+	products: 5000,
+	blocked: 1,
+	storage: 16384,
+	threads: 256,
+	tuning: tuningOf(''),
+};
 
 describe('the tiler', () => {
 	it('covers every output once, within the limits', () => {

@@ -36,7 +36,7 @@ const pairBytes = (size: Extent, bytes: number): number => 2 * size.height * siz
 function layoutOf(problem: Problem, size: Extent, window: Extent, bytes: number): Layout {
 	const [n, channels, height, width] = problem.output.sizes;
 	const [rows, columns] = [Math.ceil(height / (size.height - window.height + 1)), Math.ceil(width / (size.width - window.width + 1))];
-	const tile = { height: Math.ceil(height / rows), width: Math.ceil(width / columns) };
+	const tile = { height: Math.ceil(height / Math.max(1, rows)) || 1, width: Math.ceil(width / Math.max(1, columns)) || 1 };
 	const tiles = n * channels * rows * columns;
 	const cache = 1 + CACHE * Math.max(0, Math.log2(pairBytes(size, bytes) / CACHE_BYTES));
 	const elements = (tiles / 2) * size.height * size.width * cache;
@@ -45,8 +45,9 @@ function layoutOf(problem: Problem, size: Extent, window: Extent, bytes: number)
 	return { size, tile, counts, pairs: Math.ceil(tiles / 2) };
 }
 
-/** Lengths for one axis that are worth a look: few tiles for their work. */
-function promising(outputs: number, taps: number): number[] {
+/** Lengths for one axis that are worth a look: few tiles for their work. An empty result needs a plan as well. */
+function promising(size: number, taps: number): number[] {
+	const outputs = Math.max(1, size);
 	const work = (n: number) => Math.ceil(outputs / (n - taps + 1)) * n * (1 + passes(n));
 	return FFT_LENGTHS.filter((n) => n >= taps && n < 2 * (outputs + taps)) // beyond that, mostly padding
 		.sort((a, b) => work(a) - work(b))

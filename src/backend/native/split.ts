@@ -57,7 +57,8 @@ export function boxOption(problem: Problem, accumulator: NativeAccumulator, byte
 /** Bytes of lines that should stay in the second-level cache beside the rows that pass. */
 const LINES_BYTES = 384 * 1024;
 const NARROWEST = 512;
-const WIDEST = 4096;
+const WIDEST = 1024;
+const TALLEST = 256;
 /** Rows that tiles share are summed twice: a tile is at least so many times as tall. */
 const TALLNESS = 8;
 const TILES_PER_THREAD = 4;
@@ -66,11 +67,10 @@ function splitTile(problem: Problem, lines: number, bytes: number, threads: numb
 	const [n, channels, height, width] = problem.output.sizes;
 	const fits = Math.floor(LINES_BYTES / (lines * bytes));
 	const tileWidth = Math.min(WIDEST, Math.max(NARROWEST, fits - (fits % 64)));
-	const planes = Math.max(1, n * channels);
-	const columns = Math.max(1, Math.ceil(width / tileWidth));
-	const bands = threads === 1 ? 1 : Math.ceil((TILES_PER_THREAD * threads) / (planes * columns));
+	const columns = Math.max(1, n * channels * Math.ceil(width / tileWidth));
+	const bands = threads === 1 ? 1 : Math.ceil((TILES_PER_THREAD * threads) / columns);
 	const least = Math.min(TALLNESS * lines, Math.ceil(height / threads));
-	const tileHeight = Math.max(least, Math.ceil(height / bands));
+	const tileHeight = Math.max(least, Math.min(TALLEST, Math.ceil(height / bands)));
 	return { height: Math.max(1, Math.min(tileHeight, height)), width: Math.max(1, Math.min(tileWidth, width)) };
 }
 

@@ -11,7 +11,7 @@ import { PIECES_IN_FLIGHT } from './device.ts';
 import { accumulatorOf, GROUP, kernelWords, MAX_LIMBS, sumLimbs } from './direct.ts';
 import { DirectProgram } from './direct-program.ts';
 import type { Program } from './program.ts';
-import { directTiledObstacle, lanesOf, separableObstacle, stripOf, THREAD_ROWS } from './tiled.ts';
+import { directTiledObstacle, lanesOf, separableObstacle, stripOf, THREAD_ROWS, tiledWork } from './tiled.ts';
 import { TiledProgram } from './tiled-program.ts';
 import { chooseSizes, pieceNeeds, type TileLimits, workOf } from './tiler.ts';
 
@@ -135,7 +135,7 @@ function direct(problem: Problem, facts: Facts): Answer {
 		shader: untiled === undefined ? 'tiled' : 'direct',
 		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'direct', kernel, rows, cols, first })),
 		model: directModel(problem, RELAXED),
-		products: average(problem.windows.map(({ taps }) => taps.length)),
+		products: untiled === undefined ? tiledWork(problem, facts.limits.tuning) : average(problem.windows.map(({ taps }) => taps.length)),
 	});
 	const why =
 		untiled === undefined
@@ -216,8 +216,9 @@ export function programOf(problem: Problem, plan: Plan, limits: TileLimits): Pro
 		const products = plan.steps.map((step) => (step.kind === 'separable' ? step.products : []));
 		const strip = stripOf(problem, Math.max(...products.map(({ length }) => length)), limits);
 		if (strip === undefined) throw new Error(`no strip for ${plan.name}`); // candidates() asked before
-		return new TiledProgram(problem, plan.name, { strip, products });
+		return new TiledProgram(problem, plan.name, { strip, products, tuning: limits.tuning });
 	}
-	if (plan.block.height === THREAD_ROWS) return new TiledProgram(problem, plan.name, { compiledFrom: limits.blocked });
+	if (plan.block.height === THREAD_ROWS)
+		return new TiledProgram(problem, plan.name, { compiledFrom: limits.blocked, tuning: limits.tuning });
 	return new DirectProgram(problem, plan.name, limits.blocked);
 }

@@ -9,6 +9,7 @@ import { arrangementOf, fillWords, OVERFLOW_CODES, ROUNDING_CODES, singleBits, s
 import type { PieceInput } from './program.ts';
 import { type Specialisation, uniformWords } from './shaders.ts';
 import { type Piece, pieceSizes, type TileLimits, windowOrigin } from './tiler.ts';
+import type { Tuning } from './tuning.ts';
 
 /** Elements of a quad. */
 export const QUAD = 4;
@@ -16,14 +17,15 @@ export const QUAD = 4;
 /** Output rows of one thread. */
 export const THREAD_ROWS = 4;
 
-/** Threads of a workgroup of tiled.wgsl, over quads of columns and groups of rows: 64 by 32 outputs. */
-export const TILED_WORKGROUP = { x: 16, y: 8 } as const;
-
-/** Elements, leading zeros included, up to which a window's width is compiled into tiled.wgsl. */
-const NARROW = 24;
-
 /** Quads of taps that a uniform binding of the default 64 KiB holds. */
 const MOST_TAP_QUADS = 4096;
+
+/** Channels side by side: a row of taps has zeros between them, which are multiplied where the width is not compiled in. */
+const MOST_LANES = 4;
+
+/** What 65,535 workgroups, which every device has along an axis, cover of the narrowest and of the lowest tiles. */
+const MOST_ELEMENTS = 65535 * 16;
+const MOST_ROWS = 65535 * THREAD_ROWS;
 
 const IN_FLOAT32 = 2n ** 24n;
 
@@ -54,6 +56,12 @@ export function tiledObstacle(problem: Problem): string | undefined {
 	if (arrangementOf(problem.output.layout) === 'interleaved' && problem.windows.length > 1) {
 		return 'a bank into channels side by side does not lie as its image does';
 	}
+	if (lanesOf(problem) > MOST_LANES)
+		return `rows of more than ${MOST_LANES} channels side by side are mostly holes between a kernel's taps`;
+	const [, , rows, width] = problem.output.sizes;
+	if (width * lanesOf(problem) > MOST_ELEMENTS || rows > MOST_ROWS) {
+		return `a dispatch of tiles has at most ${MOST_ELEMENTS} elements in a row and ${MOST_ROWS} rows`;
+	}
 	if (held(problem) === undefined) return 'tiles hold sums of at most 32 bits, or 24 where they are scaled or stored as floats';
 	return undefined;
 }
@@ -65,6 +73,15 @@ const quadsOf = (elements: number): number => Math.ceil(elements / QUAD);
 
 /** The widest row of taps, whatever zeros stand in front. */
 const widestQuads = (problem: Problem): number => Math.max(...problem.windows.map((window) => quadsOf(spanOf(problem, window) + QUAD - 1)));
+
+/** Multiply-adds of an output of tiled.wgsl, on the average of the bank. */
+export function tiledWork(problem: Problem, { compiledWidth }: Tuning): number {
+	const work = problem.windows.map((window) => {
+		const holes = spanOf(problem, window) + QUAD - 1 > compiledWidth;
+		return window.taps.length * (holes ? lanesOf(problem) : 1);
+	});
+	return work.reduce((a, b) => a + b, 0) / work.length;
+}
 
 /** Why tiled.wgsl does not take a problem. */
 export function directTiledObstacle(problem: Problem): string | undefined {
@@ -84,19 +101,6 @@ export interface Strip {
 	readonly terms: number;
 }
 
-/**
- * Shapes of strips, the best first: wide ones load little beside themselves, tall chunks meet few barriers. Not timed on a GPU; the
- * counts behind the order are in bench/results/webgpu-static.md.
- */
-const SHAPES: readonly (readonly [quads: number, chunk: number])[] = [
-	[16, 16],
-	[16, 8],
-	[8, 16],
-	[8, 8],
-	[4, 8],
-	[4, 4],
-];
-
 /** Windows come in a few widths, so that kernels of about one size share a pipeline. */
 const WINDOW_STEP = 4;
 
@@ -104,10 +108,13 @@ const WINDOW_STEP = 4;
 export const stripBytes = ({ quads, chunk, prime, window, terms }: Strip): number =>
 	16 * (chunk * (quads + window) + terms * (prime + chunk) * quads);
 
+/** What a workgroup may take. */
+export type WorkgroupLimits = Pick<TileLimits, 'storage' | 'threads' | 'tuning'>;
+
 /** The first shape that fits a workgroup; undefined where none does. */
-export function stripOf(problem: Problem, terms: number, limits: Pick<TileLimits, 'storage' | 'threads'>): Strip | undefined {
+export function stripOf(problem: Problem, terms: number, limits: WorkgroupLimits): Strip | undefined {
 	const rows = Math.max(1, ...problem.windows.map((window) => window.rows));
-	for (const [quads, chunk] of SHAPES) {
+	for (const [quads, chunk] of limits.tuning.strips) {
 		const prime = Math.ceil((rows - 1) / chunk) * chunk;
 		const window = WINDOW_STEP * Math.ceil(widestQuads(problem) / WINDOW_STEP);
 		const strip = { quads, chunk, prime, window, terms: Math.max(1, terms) };
@@ -116,19 +123,15 @@ export function stripOf(problem: Problem, terms: number, limits: Pick<TileLimits
 	return undefined;
 }
 
-/** Workgroups that keep a large GPU busy, a few for each of its processors; then a longer march saves loads. Not timed on a GPU. */
-const WORKGROUPS = 512;
-const LONGEST_MARCH = 256;
-
 /** Output rows that one workgroup walks down. */
-function marchOf(strip: Strip, rows: number, strips: number): number {
-	const share = rows / Math.max(1, Math.ceil(WORKGROUPS / strips));
+function marchOf(strip: Strip, rows: number, strips: number, { workgroups, march }: Tuning): number {
+	const share = rows / Math.max(1, Math.ceil(workgroups / strips));
 	const least = Math.max(strip.chunk, 2 * strip.prime); // at most half as many rows again are loaded
-	return strip.chunk * Math.ceil(Math.min(LONGEST_MARCH, Math.max(least, share)) / strip.chunk);
+	return strip.chunk * Math.ceil(Math.min(march, Math.max(least, share)) / strip.chunk);
 }
 
 /** Why separable.wgsl does not take a problem. */
-export function separableObstacle(problem: Problem, terms: number, limits: Pick<TileLimits, 'storage' | 'threads'>): string | undefined {
+export function separableObstacle(problem: Problem, terms: number, limits: WorkgroupLimits): string | undefined {
 	const common = tiledObstacle(problem);
 	if (common !== undefined) return common;
 	const rows = Math.max(1, ...problem.windows.map((window) => window.rows));
@@ -153,9 +156,10 @@ export interface Job {
  * What the taps of a window are: themselves, or products for separable.wgsl in strips. `compiledFrom`: outputs of a piece from which
  * compiling a window's width in pays.
  */
-export type TapForm =
+export type TapForm = { readonly tuning: Tuning } & (
 	| { readonly strip?: undefined; readonly compiledFrom: number }
-	| { readonly strip: Strip; readonly products: readonly (readonly Product[])[] };
+	| { readonly strip: Strip; readonly products: readonly (readonly Product[])[] }
+);
 
 function tapBits(problem: Problem, tap: number | bigint): number {
 	return held(problem) === WORD ? Number(BigInt.asUintN(32, BigInt(tap))) : singleBits(Number(tap));
@@ -218,12 +222,18 @@ export function jobsOf(problem: Problem, piece: Piece, input: PieceInput, form: 
 			SUM: held(problem) as Held,
 		};
 		const constants = { TAP_QUADS: TABLE_STEP * Math.ceil(Math.max(1, words.length / QUAD) / TABLE_STEP) };
-		const march = form.strip === undefined ? 0 : marchOf(form.strip, height, quadsOf(elements / form.strip.quads) * planes * batches);
+		const march =
+			form.strip === undefined
+				? 0
+				: marchOf(form.strip, height, Math.ceil(quadsOf(elements) / form.strip.quads) * planes * batches, form.tuning);
 		const specialisation: Specialisation =
 			form.strip === undefined
 				? {
 						shader: 'tiled',
-						overrides: { ...common, ...tiledOverrides({ lead, span, lanes }, elements * height * channels * batches >= form.compiledFrom) },
+						overrides: {
+							...common,
+							...tiledOverrides({ lead, span, lanes }, form.tuning, elements * height * channels * batches >= form.compiledFrom),
+						},
 						constants,
 					}
 				: { shader: 'separable', overrides: { ...common, ...stripOverrides(form.strip) }, constants };
@@ -265,7 +275,7 @@ export function jobsOf(problem: Problem, piece: Piece, input: PieceInput, form: 
 		};
 		const [x, y] =
 			form.strip === undefined
-				? [quadsOf(elements) / TILED_WORKGROUP.x, height / (THREAD_ROWS * TILED_WORKGROUP.y)]
+				? [quadsOf(elements) / form.tuning.workgroup.x, height / (THREAD_ROWS * form.tuning.workgroup.y)]
 				: [quadsOf(elements) / form.strip.quads, height / march];
 		for (let first = 0; first < planes * batches; first += layers) {
 			const z = Math.min(layers, planes * batches - first);
@@ -281,11 +291,15 @@ export function jobsOf(problem: Problem, piece: Piece, input: PieceInput, form: 
 	return jobs;
 }
 
-function tiledOverrides({ lead, span, lanes }: { lead: number; span: number; lanes: number }, pays: boolean) {
-	const wide = !pays || lead + span > NARROW;
+function tiledOverrides(
+	{ lead, span, lanes }: { lead: number; span: number; lanes: number },
+	{ compiledWidth, workgroup }: Tuning,
+	pays: boolean,
+) {
+	const wide = !pays || lead + span > compiledWidth;
 	// one pipeline for any width
 	const width = wide ? { SPAN: 1, LEAD: 0, LANES: 1 } : { SPAN: span, LEAD: lead, LANES: lanes };
-	return { ...width, WIDE: wide ? 1 : 0, WORKGROUP_X: TILED_WORKGROUP.x, WORKGROUP_Y: TILED_WORKGROUP.y };
+	return { ...width, WIDE: wide ? 1 : 0, WORKGROUP_X: workgroup.x, WORKGROUP_Y: workgroup.y };
 }
 
 /** The override constants of separable.wgsl. */

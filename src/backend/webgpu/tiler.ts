@@ -7,6 +7,7 @@ import type { PerAxis } from '../../core/ndarray.ts';
 import type { Plan } from '../../core/plan.ts';
 import { describe, dilatedSize, type Problem } from '../../core/problem.ts';
 import type { Range } from './region.ts';
+import type { Tuning } from './tuning.ts';
 
 export interface TileLimits {
 	/** Bytes of one storage binding, and of one buffer. */
@@ -19,6 +20,8 @@ export interface TileLimits {
 	/** Bytes of memory of one workgroup, and its threads. */
 	readonly storage: number;
 	readonly threads: number;
+	/** What else depends on the GPU's family. */
+	readonly tuning: Tuning;
 	/** Pieces of at least this many outputs take the variant that is compiled longer for speed; below, that does not pay. */
 	readonly blocked: number;
 }

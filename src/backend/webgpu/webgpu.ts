@@ -23,6 +23,7 @@ import { WebGpuExecutable } from './executable.ts';
 import { GpuArray } from './gpu-array.ts';
 import { packBox, rawMemory } from './region.ts';
 import type { TileLimits } from './tiler.ts';
+import { tuningOf } from './tuning.ts';
 
 /** Bytes of input or output of one piece: small enough to overlap transfers with work, large enough that a call's overhead is lost in it. */
 const PIECE_BYTES = 32 * 2 ** 20;
@@ -49,6 +50,7 @@ function tileLimits(session: DeviceSession, asked: Partial<TileLimits> = {}): Ti
 		buffer: Math.min(limits.maxBufferSize, asked.buffer ?? Infinity),
 		storage: Math.min(limits.maxComputeWorkgroupStorageSize, asked.storage ?? Infinity),
 		threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, asked.threads ?? Infinity),
+		tuning: asked.tuning ?? tuningOf(session.facts.name),
 		piece: asked.piece ?? PIECE_BYTES,
 		blocked: asked.blocked ?? BLOCKED_FROM,
 		products: asked.products ?? (session.facts.software ? SOFTWARE_PIECE_PRODUCTS : PIECE_PRODUCTS),

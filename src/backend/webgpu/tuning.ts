@@ -1,0 +1,42 @@
+/**
+ * The tiled shaders' numbers that depend on the GPU and not on the problem, by family. A row says where its numbers come from; a
+ * measured one goes above the general one, with the output of `npm run bench:webgpu` on that device in bench/results/.
+ */
+export interface Tuning {
+	/** Matches the adapter's name. */
+	readonly family: RegExp;
+	readonly provenance: string;
+	/** Threads of a workgroup of tiled.wgsl, over quads of columns and groups of 4 rows. */
+	readonly workgroup: { readonly x: number; readonly y: number };
+	/** Elements, leading zeros included, up to which a window's width is compiled into tiled.wgsl; at most 24. */
+	readonly compiledWidth: number;
+	/** Shapes of strips of separable.wgsl, the best first: the first that fits a workgroup is taken. */
+	readonly strips: readonly (readonly [quads: number, chunk: number])[];
+	/** Workgroups that keep every processor busy; with more, a strip marches further and loads fewer rows again. */
+	readonly workgroups: number;
+	/** Most output rows of a march. */
+	readonly march: number;
+}
+
+export const TUNINGS: readonly Tuning[] = [
+	{
+		family: /(?:)/,
+		provenance:
+			'not timed: instructions and registers as compiled for NAVI31 and VEGA20 (bench/results/webgpu-static.md); every shape fits the limits that WebGPU guarantees',
+		workgroup: { x: 16, y: 8 },
+		compiledWidth: 24,
+		// wide strips load little beside themselves, tall chunks meet few barriers
+		strips: [
+			[16, 16],
+			[16, 8],
+			[8, 16],
+			[8, 8],
+			[4, 8],
+			[4, 4],
+		],
+		workgroups: 512,
+		march: 256,
+	},
+];
+
+export const tuningOf = (device: string): Tuning => TUNINGS.find(({ family }) => family.test(device)) as Tuning;
