@@ -39,7 +39,7 @@ describe('the structure of the kernel', () => {
 		expect(choice({ kernel: 5, shape: large }, desk)).toMatch(/^direct-f32-/);
 	});
 	test('a column times a row', () => {
-		expect(choice({ kernel: gaussian(17), shape: large }, desk)).toMatch(/^separable-f32-t\d+x\d+-r4x16@native\.avx512$/);
+		expect(choice({ kernel: gaussian(7), shape: large }, desk)).toMatch(/^separable-f32-t\d+x\d+-r4x16@native\.avx512$/);
 	});
 	test('equal taps: running sums', () => {
 		expect(choice({ ...integers, kernel: box(63) }, desk)).toMatch(/^box-u8-/);
@@ -76,7 +76,7 @@ describe('the structure of the kernel', () => {
 				const [step] = lowrank(tolerance)?.plan?.steps ?? [];
 				return step?.kind === 'separable' ? step.products.length : 0;
 			};
-			expect(rank(0.5)).toBeLessThan(rank(1e-5));
+			expect(rank(0.9)).toBeLessThan(rank(1e-5));
 			expect(rank(1e-5)).toBe(2);
 		});
 	});
@@ -143,6 +143,19 @@ describe('the decision', () => {
 		expect(choice({ kernel: 3 }, [twin('a'), twin('b')])).toMatch(/@a$/);
 		expect(choice({ kernel: 3 }, [twin('b'), twin('a')])).toMatch(/@b$/);
 	});
+	test.each([
+		[1.05, 'separable'],
+		[1.2, 'fft'],
+	])('takes the smaller error bound where two predictions are within a tenth: %f', (factor, taken) => {
+		const backend = processor('avx512', 2);
+		const candidates: Backend['candidates'] = (problem, wish) =>
+			backend.candidates(problem, wish).map((one) => {
+				if (one.plan === undefined) return one;
+				const milliseconds = one.algorithm === 'fft' ? 1 : one.algorithm === 'separable' ? factor : 9;
+				return { ...one, plan: { ...one.plan, predicted: { ...one.plan.predicted, milliseconds } } };
+			});
+		expect(decide({ kernel: gaussian(17) }, [{ ...backend, candidates }]).plan.algorithm).toBe(taken);
+	});
 	test('names an absent backend with its reason', () => {
 		const policy = { order: 'cost', wish: { method: 'auto', accuracy: 'norm' } } as const;
 		const { candidates } = choose(problemOf({ kernel: 3 }), desk, policy, [{ name: 'webgpu', reason: 'no adapter' }]);
@@ -162,9 +175,9 @@ describe('what measuring would try', () => {
 	test('the chosen plan first, the others by time, none above three times the best', () => {
 		const { plan, contenders } = decide({ kernel: gaussian(9) }, workstation);
 		expect(contenders[0]).toBe(plan);
-		const times = contenders.map(({ predicted }) => predicted.milliseconds);
+		const times = contenders.slice(1).map(({ predicted }) => predicted.milliseconds);
 		expect(times).toEqual([...times].sort((a, b) => a - b));
-		expect(Math.max(...times)).toBeLessThanOrEqual(3 * (times[0] as number));
+		expect(Math.max(...times)).toBeLessThanOrEqual(3 * plan.predicted.milliseconds);
 		expect(contenders.some(({ backend }) => backend === 'reference')).toBe(false);
 	});
 	test('of an order of backends only the first', () => {

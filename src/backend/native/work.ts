@@ -31,7 +31,7 @@ function perOutput({ stride: [down, across] }: Problem, step: Exclude<Step, FftS
 			return [1, step.products.length * cols * Math.min(down, rows), step.products.length * rows]; // rows between outputs are summed too
 		case 'box': {
 			const pixels = Math.min(down, rows) * across; // a strided row is summed whole
-			return [pixels, pixels * Math.log2(Math.max(1, cols))];
+			return [pixels, pixels * Math.log2(Math.max(3, cols))]; // nothing narrower than 3 was measured
 		}
 	}
 }
