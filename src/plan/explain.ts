@@ -80,8 +80,10 @@ export function explain(decision: Decision): string {
 /** The Decision as JSON data: taps are left out, BigInts become strings. */
 export function toJSON(decision: Decision): Record<string, unknown> {
 	const { windows, ...problem } = decision.problem;
+	const { steps, ...plan } = decision.plan;
 	return {
-		...decision.plan,
+		...plan,
+		steps: steps.map((step) => (step.kind === 'separable' ? { ...step, products: step.products.length } : step)),
 		bound: relativeBound(decision.problem, decision.plan),
 		problem: {
 			...problem,
