@@ -4,7 +4,7 @@
  * timed, all plans of a problem in turn, medians; regret is the time of the chosen one over the time of the fastest.
  *
  *   node bench/regret/run.mjs [--from 0] [--to 400] [--append results.jsonl]    measures; one line of JSON a problem
- *   node bench/regret/run.mjs --report results.jsonl                            the table
+ *   node bench/regret/run.mjs --report results.jsonl [--by measured | least]    the table, of medians or of the least times
  *
  * The reference backend and emulated GPUs are left out: 'auto' never prefers them here. Times are those of one run through the
  * executable, with the pool's waking and the promise's settling, with `out`.
@@ -24,11 +24,11 @@ const argument = (name, otherwise) => {
 	return at < 0 ? otherwise : process.argv[at + 1];
 };
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
-const LEAST_ROUNDS = 3;
+const LEAST_ROUNDS = 4;
 const MOST_ROUNDS = 15;
-/** Milliseconds of timed work per plan, as far as three rounds allow. */
-const BUDGET = 120;
-/** A plan that took so many times the fastest in its first round is not run again. */
+/** Milliseconds of timed work per plan, as far as four rounds allow. */
+const BUDGET = 60;
+/** A plan that took so many times the fastest in the best of its first rounds is not run again: one slow run may be an accident. */
 const HOPELESS = 4;
 
 function viewOf(dtype, layout, sizes) {
@@ -59,7 +59,7 @@ async function measure({ problem, wish, ...label }, backend) {
 	const rounds = Math.max(LEAST_ROUNDS, Math.min(MOST_ROUNDS, Math.floor(BUDGET / least)));
 	for (let round = 1; round < rounds; round++) {
 		for (const { executable, times } of entries) {
-			if (times[0] > HOPELESS * least) continue;
+			if (round >= LEAST_ROUNDS && Math.min(...times) > HOPELESS * least) continue;
 			const began = performance.now();
 			await executable.run(image, out);
 			times.push(performance.now() - began);
@@ -91,7 +91,8 @@ async function run() {
 }
 
 const share = (list, p) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(p * list.length))];
-const regretOf = ({ rows }) => rows.find(({ chosen }) => chosen).measured / Math.min(...rows.map(({ measured }) => measured));
+const key = argument('--by', 'measured');
+const regretOf = ({ rows }) => rows.find(({ chosen }) => chosen)[key] / Math.min(...rows.map((row) => row[key]));
 
 function table(head, rows) {
 	return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
@@ -118,11 +119,11 @@ function report(lines) {
 	const worst = [...lines].sort((a, b) => regretOf(b) - regretOf(a)).slice(0, 12);
 	const off = new Map();
 	for (const { rows } of lines) {
-		for (const { algorithm, predicted, measured } of rows) off.set(algorithm, [...(off.get(algorithm) ?? []), predicted / measured]);
+		for (const { algorithm, predicted, ...times } of rows) off.set(algorithm, [...(off.get(algorithm) ?? []), predicted / times[key]]);
 	}
 	const wins = new Map();
 	for (const { rows } of lines) {
-		const best = rows.reduce((a, b) => (a.measured <= b.measured ? a : b)).algorithm;
+		const best = rows.reduce((a, b) => (a[key] <= b[key] ? a : b)).algorithm;
 		wins.set(best, (wins.get(best) ?? 0) + 1);
 	}
 	return `${lines.length} problems on ${cpus()[0].model}, ${cpus().length} cores, Node ${process.version}.
@@ -149,8 +150,8 @@ ${table(
 	['problem', 'taken', 'ms', 'best', 'ms', 'regret'],
 	worst.map((line) => {
 		const [taken] = line.rows.filter(({ chosen }) => chosen);
-		const best = line.rows.reduce((a, b) => (a.measured <= b.measured ? a : b));
-		return [line.problem, taken.name, taken.measured.toPrecision(3), best.name, best.measured.toPrecision(3), regretOf(line).toFixed(2)];
+		const best = line.rows.reduce((a, b) => (a[key] <= b[key] ? a : b));
+		return [line.problem, taken.name, taken[key].toPrecision(3), best.name, best[key].toPrecision(3), regretOf(line).toFixed(2)];
 	}),
 )}
 `;

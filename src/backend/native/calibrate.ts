@@ -2,7 +2,7 @@
 import { throwIfAborted } from '../../core/breathe.ts';
 import { DTYPES, type Dtype } from '../../core/dtype.ts';
 import { FaltungError } from '../../core/errors.ts';
-import { fromCanonical, type PerAxis, type PlaneView, rowMajorStrides } from '../../core/ndarray.ts';
+import { fromCanonical, type Layout, type PerAxis, type PlaneView, rowMajorStrides, toCanonical } from '../../core/ndarray.ts';
 import type { Algorithm, Plan } from '../../core/plan.ts';
 import { makeProblem, type Problem } from '../../core/problem.ts';
 import type { Backend, Costs, Executable } from '../backend.ts';
@@ -80,11 +80,12 @@ interface Probe {
 	least: number;
 }
 
-const view = (dtype: Dtype, sizes: PerAxis): PlaneView => {
-	const shape = fromCanonical('NCHW', sizes);
+const view = (dtype: Dtype, layout: Layout, sizes: PerAxis): PlaneView => {
+	const strides = toCanonical(layout, rowMajorStrides(fromCanonical(layout, sizes)), 0);
 	const data = new DTYPES[dtype].array(sizes.reduce((a, b) => a * b, 1));
-	data.fill((DTYPES[dtype].big ? 1n : 1) as never);
-	return { data, dtype, sizes, strides: rowMajorStrides(shape) as unknown as PerAxis, offset: 0 };
+	// no constant: transforms subtract a mean
+	for (let i = 0; i < data.length; i++) data[i] = (DTYPES[dtype].big ? BigInt(i % 97) : i % 97) as never;
+	return { data, dtype, sizes, strides, offset: 0 };
 };
 
 /** A square image and a kernel of equal taps: every algorithm can do it. */
@@ -113,6 +114,20 @@ function problemOf(accumulator: NativeAccumulator, side: number, [height, width]
 	});
 }
 
+/** The same with three channels side by side. */
+function interleaved(problem: Problem): Problem {
+	const [n, , height, width] = problem.image.sizes;
+	const sizes = [n, 3, height, width] as const;
+	const image = { ...problem.image, layout: 'HWC', sizes } as const;
+	return {
+		...problem,
+		image,
+		scale: [1, 1, 1],
+		bias: [0, 0, 0],
+		output: { ...problem.output, layout: 'HWC', sizes, shape: [height, width, 3] },
+	};
+}
+
 async function probe(backend: Backend, problem: Problem, method: Algorithm, threads: number): Promise<Probe | undefined> {
 	const plans = backend.candidates(problem, { method, accuracy: 'norm', threads }).filter((candidate) => candidate.algorithm === method);
 	const plan = plans.find((candidate) => candidate.plan !== undefined)?.plan;
@@ -122,8 +137,8 @@ async function probe(backend: Backend, problem: Problem, method: Algorithm, thre
 		plan,
 		work: workOf(problem, accumulatorOf(problem), plan.steps),
 		executable: await backend.prepare(problem, plan),
-		image: view(problem.image.dtype, problem.image.sizes),
-		out: view(problem.output.dtype, problem.output.sizes),
+		image: view(problem.image.dtype, problem.image.layout, problem.image.sizes),
+		out: view(problem.output.dtype, problem.output.layout, problem.output.sizes),
 		least: Infinity,
 	};
 }
@@ -224,15 +239,20 @@ class Calibration {
 		const found: Partial<Record<CommonName, readonly [number]>> = {};
 
 		const scalar = await this.#open(problemOf('f64', side, square(3), 'float16'), 'direct');
+		const coloured = await this.#open(interleaved(problemOf('f32', Math.round(side / Math.sqrt(3)), square(3))), 'direct');
 		const one = await this.#open(problemOf('f32', side, square(9)), 'direct');
 		const all = await this.#open(problemOf('f32', side, square(9)), 'direct', threads);
 		const memory = await this.#open(problemOf('f32', small ? side : MEMORY_SIDE, square(1)), 'direct', threads);
-		const probes = [scalar, one, all, memory].filter((made) => made !== undefined);
+		const probes = [scalar, coloured, one, all, memory].filter((made) => made !== undefined);
 		await this.#time(probes, 'stores, threads, memory');
 
 		if (scalar !== undefined && scalar.work.scalarStores > 0) {
 			const sums = singleMilliseconds(costs, { ...scalar.work, scalarStores: 0 });
 			found.scalarStore = [Math.max(0, ((scalar.least - sums) * 1e6) / scalar.work.scalarStores)];
+		}
+		if (coloured !== undefined) {
+			const sums = singleMilliseconds(costs, { ...coloured.work, interleaved: 0 });
+			found.interleaved = [Math.max(0, ((coloured.least - sums) * 1e6) / coloured.work.interleaved)];
 		}
 		if (one !== undefined && all !== undefined && threads > 1)
 			found.gain = [Math.min(1, Math.max(0, (one.least / all.least - 1) / (threads - 1)))];

@@ -21,28 +21,38 @@ function mapped(problem: Problem): number {
 	return problem.windows.reduce((sum, window) => sum + beyond(window, 0) + beyond(window, 1), 0);
 }
 
+/** True where channels lie side by side and are taken one by one; products and running sums take them as one wide row. */
+const interleavedBy = ({ image }: Problem, [step]: readonly Step[]): boolean =>
+	image.layout.endsWith('C') && image.sizes[1] > 1 && (step?.kind === 'direct' || step?.kind === 'fft');
+
 /** Counts of one step, per output, in the order of TERMS. */
-function perOutput({ stride: [down, across] }: Problem, step: Exclude<Step, FftStep>): number[] {
+function perOutput({ stride: [down, across], output }: Problem, step: Exclude<Step, FftStep>): number[] {
 	const { rows, cols } = step;
+	const tall = output.sizes[2] === 0 ? 1 : (output.sizes[2] + (rows - 1) / down) / output.sizes[2]; // the rows above and below are summed too
 	switch (step.kind) {
 		case 'direct':
 			return [1, rows, rows * cols];
 		case 'separable':
-			return [1, step.products.length * cols * Math.min(down, rows), step.products.length * rows]; // rows between outputs are summed too
+			return [1, step.products.length * cols * Math.min(down, rows) * tall, step.products.length * rows]; // rows between outputs are summed too
 		case 'box': {
-			const pixels = Math.min(down, rows) * across; // a strided row is summed whole
+			const pixels = Math.min(down, rows) * across * tall; // a strided row is summed whole
 			return [pixels, pixels * Math.log2(Math.max(3, cols))]; // nothing narrower than 3 was measured
 		}
 	}
 }
 
+/** Outputs that the vectors of a row hold together: a narrow result costs as much as a wider one. */
+const LANES = 16;
+
 /** Counts of all steps. */
 function countsOf(problem: Problem, steps: readonly Step[], perKernel: number): readonly number[] {
 	const [first] = steps;
 	if (first?.kind === 'fft') return fftCounts(problem, first.size);
+	const { 3: width } = problem.output.sizes;
+	const padded = width === 0 ? 0 : (perKernel / width) * Math.ceil(width / LANES) * LANES;
 	const counts: number[] = [];
 	for (const step of steps as readonly Exclude<Step, FftStep>[]) {
-		for (const [k, each] of perOutput(problem, step).entries()) counts[k] = (counts[k] ?? 0) + each * perKernel;
+		for (const [k, each] of perOutput(problem, step).entries()) counts[k] = (counts[k] ?? 0) + each * padded;
 	}
 	return counts;
 }
@@ -58,6 +68,8 @@ export function workOf(problem: Problem, accumulator: NativeAccumulator, steps: 
 		counts: countsOf(problem, steps, perKernel),
 		bytes: pixels * DTYPES[problem.image.dtype].bytes + outputs * DTYPES[problem.output.dtype].bytes,
 		scalarStores: storesSlowly(problem, accumulator) ? outputs : 0,
+		interleaved: interleavedBy(problem, steps) ? pixels + outputs : 0,
+		linedPlanes: steps[0]?.kind === 'separable' || steps[0]?.kind === 'box' ? n * problem.image.sizes[1] * steps.length : 0,
 		mapEntries: mapped(problem),
 	};
 }
