@@ -137,7 +137,8 @@ describe.each(tested)(`$name, seed ${seed}`, ({ name }) => {
 	] as const)(
 		'%s',
 		async (_, dtype, shape, kernel, options) => {
-			if (name === 'webgpu' && (dtype === 'float64' || dtype === 'int64')) return;
+			// a software GPU looks into the holes of a kernel pixel by pixel: 40 x 900 of them take minutes
+			if (name === 'webgpu' && (dtype === 'float64' || dtype === 'int64' || 'dilation' in options)) return;
 			const count = shape.reduce<number>((a, b) => a * b, 1);
 			const values = noise(count, 200);
 			const image = {

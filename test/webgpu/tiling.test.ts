@@ -1,5 +1,6 @@
 /** Pieces: they cover the result, keep to the limits, and their seams cannot be seen. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { arrangementOf } from '../../src/backend/webgpu/direct.ts';
 import { chooseSizes, pieceNeeds, pieceSizes, pieces, type TileLimits } from '../../src/backend/webgpu/tiler.ts';
 import { tuningOf } from '../../src/backend/webgpu/tuning.ts';
 import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
@@ -20,11 +21,17 @@ const LIMITS: TileLimits = {
 
 describe('the tiler', () => {
 	it('covers every output once, within the limits', () => {
-		let cut = 0;
+		let [cut, refused] = [0, 0];
 		for (let seed = 1; seed <= 400; seed++) {
 			const { problem } = randomCase(seed, randomFamily(seed));
 			const [N, K, H, W] = problem.output.sizes;
 			const work = Math.max(1, ...problem.windows.map(({ taps }) => taps.length));
+			const single = pieceNeeds(problem, [1, arrangementOf(problem.output.layout) === 'interleaved' ? K : 1, 1, 1], work);
+			if (Math.max(single.input, single.output, single.tables) > 2048) {
+				expect(() => chooseSizes(problem, LIMITS, work), `seed ${seed}`).toThrow(expect.objectContaining({ code: 'LIMIT_EXCEEDED' }));
+				refused++;
+				continue;
+			}
 			const sizes = chooseSizes(problem, LIMITS, work);
 			const seen = new Uint8Array(N * K * H * W);
 			let count = 0;
@@ -49,6 +56,7 @@ describe('the tiler', () => {
 			).toBe(true);
 			if (count > 1) cut++;
 		}
+		expect(refused).toBeLessThan(80);
 		expect(cut).toBeGreaterThan(40);
 	});
 
@@ -101,7 +109,7 @@ describe('seams', () => {
 	);
 
 	it('are named by the plan', async () => {
-		const gpu = await openWebGpu({ limits: { piece: 4096 } });
+		const gpu = await openWebGpu({ limits: { piece: 4096, blocked: 1 } });
 		const problem = problemOf({ sizes: [1, 1, 200, 300], taps: ragged(3, 3).map((row) => row.map(Math.sign)) });
 		const { tile, name } = planOf(gpu, problem);
 		expect(tile).toEqual({ height: 11, width: 300 });
