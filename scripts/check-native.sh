@@ -50,11 +50,11 @@ build() {
 }
 
 echo "== AddressSanitizer and UBSan, every instruction set of this machine"
-build asan gcc "-O1 -DCONV_STEADY=3 -fsanitize=address,undefined -fno-sanitize-recover=all" base avx2 avx512
+build asan gcc "-O0 -DCONV_STEADY=3 -fsanitize=address,undefined -fno-sanitize-recover=all" base avx2 avx512
 ASAN_OPTIONS=detect_leaks=1 "$work/asan" "$seconds"
 ASAN_OPTIONS=detect_leaks=1 "$work/asan-fft" "$seconds"
 echo "== ThreadSanitizer"
-build tsan gcc "-O1 -DCONV_STEADY=3 -fsanitize=thread -Wno-tsan" base avx2 avx512
+build tsan gcc "-O0 -DCONV_STEADY=3 -fsanitize=thread -Wno-tsan" base avx2 avx512
 "$work/tsan" "$seconds"
 "$work/tsan-fft" "$seconds"
 echo "== base on a processor without AVX (qemu-x86_64 -cpu Nehalem)"
