@@ -77,13 +77,11 @@ export function explain(decision: Decision): string {
 	].join('\n');
 }
 
-/** The Decision as JSON data: taps are left out, BigInts become strings. */
+/** The Decision as JSON data: the kernel's taps are left out, BigInts become strings. */
 export function toJSON(decision: Decision): Record<string, unknown> {
 	const { windows, ...problem } = decision.problem;
-	const { steps, ...plan } = decision.plan;
 	return {
-		...plan,
-		steps: steps.map((step) => (step.kind === 'separable' ? { ...step, products: step.products.length } : step)),
+		...decision.plan,
 		bound: relativeBound(decision.problem, decision.plan),
 		problem: {
 			...problem,

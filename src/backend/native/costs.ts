@@ -64,11 +64,13 @@ const SHARED = {
 } as const;
 const ZEN_5 = 'shipped: EPYC of the Zen 5 generation, 2 cores, gcc 12, Node 20, 2026-11-24; faltung calibrate';
 const MEASURED =
-	'shipped: f32, f64 and i16 on one core of a Zen 5 EPYC with busy neighbours, 2026-11-24, quartile of nine runs at K = 3 to 13 on 768² images; the others on a Sapphire Rapids Xeon, 2026-11-23; gcc 12';
+	'shipped: direct sums as the busy quartile of nine runs, products and running sums by faltung calibrate, Zen 5 EPYC, 2026-11-24; 64-bit integers on a Sapphire Rapids Xeon';
 
 /**
- * Used where nothing was measured on this machine. The transforms' constants are of another one, an EPYC of the Zen 5 generation (2 cores,
- * gcc 12, 2026-11-24): 27 square sizes of 64 to 1024 in float32 on AVX-512, which they meet within a fifth, 14 on the others. Instruction sets that are not listed count as `base`. */
+ * Used where nothing was measured on this machine; bench/results/regret.md rests on those of avx512. Sums wider than 64 bits and index maps are
+ * from a Sapphire Rapids Xeon at 3.4 GHz; the gain of a second thread is a round figure below the multiply-add probe's (225 and 432 GFLOP/s).
+ * Transforms of avx2 and base: 14 square sizes on the Zen 5 EPYC. Instruction sets that are not listed count as `base`.
+ */
 const SHIPPED: Readonly<Record<string, Costs>> = {
 	avx512: {
 		from: ZEN_5,
@@ -100,14 +102,14 @@ const SHIPPED: Readonly<Record<string, Costs>> = {
 			'direct.f64': [0.79, 0, 0.039],
 			'direct.i16': [0.04, 0.11, 0.0085],
 			'direct.i64': [0.3, 0, 0.21],
-			'separable.f32': [0.4, 0.06, 0.045],
-			'separable.f64': [0.8, 0.06, 0.06],
-			'separable.i16': [0.3, 0.02, 0.02],
-			'separable.i64': [1, 0.2, 0.2],
-			'box.f32': [0.9, 0.2],
-			'box.f64': [1.8, 0.4],
-			'box.i16': [0.5, 0.04],
-			'box.i64': [1.5, 0.15],
+			'separable.f32': [0.462, 0.0423, 0.0205],
+			'separable.f64': [0.732, 0.0719, 0.0492],
+			'separable.i16': [0.546, 0.0804, 0.0676],
+			'separable.i64': [0.719, 0.173, 0.175],
+			'box.f32': [0.208, 0.157],
+			'box.f64': [0.41, 0.34],
+			'box.i16': [0.147, 0.05],
+			'box.i64': [0.952, 0.311],
 		},
 	},
 	base: {
@@ -120,14 +122,14 @@ const SHIPPED: Readonly<Record<string, Costs>> = {
 			'direct.f64': [0, 0.35, 0.126],
 			'direct.i16': [0, 0.07, 0.035],
 			'direct.i64': [0.3, 0, 0.51],
-			'separable.f32': [0.5, 0.08, 0.08],
-			'separable.f64': [1, 0.16, 0.16],
-			'separable.i16': [0.4, 0.05, 0.05],
-			'separable.i64': [1.5, 0.5, 0.5],
-			'box.f32': [0.8, 0.1],
-			'box.f64': [1.6, 0.2],
-			'box.i16': [0.6, 0.06],
-			'box.i64': [2, 0.3],
+			'separable.f32': [0.242, 0.0621, 0.0546],
+			'separable.f64': [0.535, 0.113, 0.112],
+			'separable.i16': [0.112, 0.035, 0.0353],
+			'separable.i64': [0.75, 0.375, 0.404],
+			'box.f32': [0, 0.939],
+			'box.f64': [0.618, 0.475],
+			'box.i16': [0.236, 0.0755],
+			'box.i64': [1.21, 0.501],
 		},
 	},
 };
