@@ -337,7 +337,7 @@ describe('the other commands', () => {
 	test('demo: a file of one’s own with a kernel', async () => {
 		const { code, text } = await run('demo', 'rgb.png', '--kernel', 'gaussian:sigma=1', '--out', 'demo-out');
 		expect(code).toBe(0);
-		expect(text).toMatch(/rgb\.png +gaussian:sigma=1 9x9 +direct-u8-\S+ +\w+ +\d+ +\S+ .*\d+ values, worst \S+ %/);
+		expect(text).toMatch(/rgb\.png +gaussian:sigma=1 9x9 +separable-u8-\S+ +\w+ +\d+ +\S+ .*\d+ values, worst \S+ %/);
 		expect(readdirSync(path('demo-out'))).toEqual(['rgb-gaussian-sigma1.png']);
 	});
 

@@ -239,7 +239,7 @@ describe('what it cannot do', () => {
 	});
 
 	it('includes tiles where pixels are not shared, and strips where no workgroup holds them', async () => {
-		using gpu = await openWebGpu({ limits: { storage: 1024 } });
+		using gpu = await openWebGpu({ limits: { storage: 1024, blocked: 1 } });
 		const wish = { method: 'auto', accuracy: 'norm' } as const;
 		const reasons = (spec: Spec) => gpu.candidates(problemOf(spec), wish).map(({ why }) => why);
 		const product = Array.from({ length: 61 }, () => [1, 2, 1]);

@@ -28,7 +28,9 @@ interface Layout {
 	readonly pairs: number;
 }
 
-const passes = (n: number): number => (radices(n) as number[]).length;
+/** Counted once: a plan looks at hundreds of sizes. */
+const PASSES: ReadonlyMap<number, number> = new Map(FFT_LENGTHS.map((n) => [n, (radices(n) as number[]).length]));
+const passes = (n: number): number => PASSES.get(n) as number;
 
 /** Bytes of a pair of tiles, and of a spectrum. */
 const pairBytes = (size: Extent, bytes: number): number => 2 * size.height * size.width * bytes;

@@ -62,6 +62,14 @@ function overflowText(problem: Problem): string {
 	return cannotOverflow(problem) ? 'cannot overflow' : `${problem.overflow} where a sum leaves ${problem.output.dtype}`;
 }
 
+/**
+ * Tiled variants take long to compile: 3 to 5 seconds of processor time each on lavapipe (Mesa 25.0, two busy cores); no GPU was measured.
+ * Small results are not asked to pay for that.
+ */
+const COMPILE_MS = 1000;
+
+const outputsOf = (problem: Problem): number => problem.output.sizes.reduce((a, b) => a * b, 1);
+
 /** What the candidates know of the device. */
 interface Facts {
 	readonly device: string;
@@ -87,7 +95,7 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 	const sizes = chooseSizes(problem, limits, work);
 	const tile = { height: Math.max(1, sizes[2]), width: Math.max(1, sizes[3]) };
 	const block = { height: way.shader === 'direct' ? 1 : THREAD_ROWS, width: GROUP };
-	const outputs = problem.output.sizes.reduce((a, b) => a * b, 1);
+	const outputs = outputsOf(problem);
 	const imageBytes = problem.image.sizes.reduce((a, b) => a * b, 1) * DTYPES[problem.image.dtype].bytes;
 	const bytes = imageBytes + outputs * DTYPES[problem.output.dtype].bytes;
 	const limbs = problem.sum === 'integer' ? sumLimbs(problem) : 1;
@@ -95,6 +103,7 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 	const compute = software
 		? products / SOFTWARE_PRODUCTS_PER_MS + outputs / SOFTWARE_OUTPUTS_PER_MS
 		: Math.max(products / PRODUCTS_PER_MS[way.shader], bytes / MEMORY_BYTES_PER_MS);
+	const compile = way.shader !== 'direct' && outputs < limits.blocked ? COMPILE_MS : 0;
 	const needs = pieceNeeds(problem, sizes, work);
 	const count = [...problem.output.sizes].reduce((total, size, axis) => total * Math.ceil(size / Math.max(1, sizes[axis] as number)), 1);
 	// each piece under way has its input and output twice, on the device and in staging memory
@@ -111,7 +120,7 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 		model: way.model,
 		steps: way.steps,
 		predicted: {
-			milliseconds: LATENCY_MS + (facts.resident ? 0 : bytes / HOST_BYTES_PER_MS + bytes / BUS_BYTES_PER_MS) + compute,
+			milliseconds: LATENCY_MS + compile + (facts.resident ? 0 : bytes / HOST_BYTES_PER_MS + bytes / BUS_BYTES_PER_MS) + compute,
 			bytes: facts.resident ? needs.tables : staged,
 			from: software ? 'shipped: lavapipe on two cores' : 'shipped: estimates for a large GPU behind PCIe 5, measured on none',
 		},
@@ -126,7 +135,8 @@ const average = (numbers: readonly number[]): number => numbers.reduce((a, b) =>
 type Answer = { readonly plan: Plan; readonly why: string } | { readonly plan?: undefined; readonly why: string };
 
 function direct(problem: Problem, facts: Facts): Answer {
-	const untiled = directTiledObstacle(problem);
+	const few = outputsOf(problem) < facts.limits.blocked ? `compiling for tiles pays from ${facts.limits.blocked} outputs on` : undefined;
+	const untiled = few ?? directTiledObstacle(problem);
 	const kernelBytes = untiled === undefined ? 0 : kernelWords(problem).words.byteLength;
 	if (kernelBytes > facts.limits.binding)
 		return { why: `the kernel takes ${kernelBytes} bytes and a binding holds ${facts.limits.binding}` };
