@@ -7,6 +7,7 @@
 # As root on Debian or Ubuntu it installs what is missing; elsewhere it names it and fails.
 set -eu
 seconds=${1:-20}
+seed=${FALTUNG_SEED:-} # of the random problems; without one, the time
 here=$(cd "$(dirname "$0")/.." && pwd)/native
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -51,19 +52,19 @@ build() {
 
 echo "== AddressSanitizer and UBSan, every instruction set of this machine"
 build asan gcc "-O0 -DCONV_STEADY=3 -fsanitize=address,undefined -fno-sanitize-recover=all" base avx2 avx512
-ASAN_OPTIONS=detect_leaks=1 "$work/asan" "$seconds"
-ASAN_OPTIONS=detect_leaks=1 "$work/asan-fft" "$seconds"
+ASAN_OPTIONS=detect_leaks=1 "$work/asan" "$seconds" $seed
+ASAN_OPTIONS=detect_leaks=1 "$work/asan-fft" "$seconds" $seed
 echo "== ThreadSanitizer"
 build tsan gcc "-O0 -DCONV_STEADY=3 -fsanitize=thread -Wno-tsan" base avx2 avx512
-"$work/tsan" "$seconds"
-"$work/tsan-fft" "$seconds"
+"$work/tsan" "$seconds" $seed
+"$work/tsan-fft" "$seconds" $seed
 echo "== base on a processor without AVX (qemu-x86_64 -cpu Nehalem)"
 build plain gcc "-O2 -static" base avx2 avx512
-qemu-x86_64 -cpu Nehalem "$work/plain" "$seconds" | tee "$work/base.log"
+qemu-x86_64 -cpu Nehalem "$work/plain" "$seconds" $seed | tee "$work/base.log"
 grep -q '^isas: base;' "$work/base.log" || { echo "check-native: dispatch took more than base" >&2; exit 1; }
 echo "== NEON (qemu-aarch64)"
 build neon aarch64-linux-gnu-gcc "-O2 -static" base neon
-qemu-aarch64 "$work/neon" "$seconds" | tee "$work/neon.log"
+qemu-aarch64 "$work/neon" "$seconds" $seed | tee "$work/neon.log"
 grep -q '^isas: neon base;' "$work/neon.log" || { echo "check-native: dispatch did not find NEON" >&2; exit 1; }
 echo "== the same results on x86-64 and AArch64"
 for seed in 1 2 3 4 5 6 7 8; do
