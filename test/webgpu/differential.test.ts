@@ -19,7 +19,8 @@ function plansOf(gpu: WebGpu, problem: Problem): Plan[] {
 }
 
 /** Cases a run: SwiftShader compiles and computes an order of magnitude more slowly. */
-const CASES = Number(process.env.FALTUNG_CASES ?? (process.env.FALTUNG_TEST_ADAPTER_KIND === 'swiftshader' ? 12 : 48)); // every problem compiles tiled variants, seconds each on lavapipe
+/** Every problem compiles tiled variants, which takes lavapipe seconds each; FALTUNG_CASES asks for more. */
+const CASES = Number(process.env.FALTUNG_CASES ?? (process.env.FALTUNG_TEST_ADAPTER_KIND === 'swiftshader' ? 12 : 48));
 /** Consecutive seeds that share their dtypes: each combination costs a compile or two. */
 const PER_FAMILY = 32;
 const AT_A_TIME = 8;
@@ -36,51 +37,46 @@ describe.each([
 	});
 	afterAll(() => gpu.dispose());
 
-	it(
-		`${CASES} random problems`,
-		{ timeout: 600_000 },
-		async () => {
-			const seed = process.env.FALTUNG_SEED === undefined ? freshSeed() : Number(process.env.FALTUNG_SEED);
-			const began = performance.now();
-			const paths = new Map<string, number>();
-			let computed = 0;
-			const failures: string[] = [];
-			const one = async (at: number) => {
-				const { problem, image } = randomCase(at, randomFamily(Math.floor(at / PER_FAMILY)));
-				const plans = plansOf(gpu, problem);
-				if (plans.length === 0) failures.push(`seed ${at}: no plan`);
-				for (const plan of plans) {
-					const executable = await gpu.prepare(problem, plan);
-					const out = guardedOut(problem);
-					const outcome = await executable.run(image, out);
-					executable.dispose();
-					const wrong = judge(problem, plan.model, image, out, outcome);
-					if (wrong !== undefined) failures.push(`seed ${at}: ${plan.name}: ${wrong}`);
-					const path = `${plan.algorithm} ${plan.block.height}x${plan.block.width}`;
-					paths.set(path, (paths.get(path) ?? 0) + 1);
-				}
-				computed++;
-			};
-			for (let k = 0; k < CASES && failures.length < 5; k += AT_A_TIME) {
-				await Promise.all(
-					Array.from({ length: Math.min(AT_A_TIME, CASES - k) }, (_, i) =>
-						one((seed + k + i) >>> 0).catch((error) => failures.push(`seed ${(seed + k + i) >>> 0}: ${error}`)),
-					),
-				);
+	it(`${CASES} random problems`, async () => {
+		const seed = process.env.FALTUNG_SEED === undefined ? freshSeed() : Number(process.env.FALTUNG_SEED);
+		const began = performance.now();
+		const paths = new Map<string, number>();
+		let computed = 0;
+		const failures: string[] = [];
+		const one = async (at: number) => {
+			const { problem, image } = randomCase(at, randomFamily(Math.floor(at / PER_FAMILY)));
+			const plans = plansOf(gpu, problem);
+			if (plans.length === 0) failures.push(`seed ${at}: no plan`);
+			for (const plan of plans) {
+				const executable = await gpu.prepare(problem, plan);
+				const out = guardedOut(problem);
+				const outcome = await executable.run(image, out);
+				executable.dispose();
+				const wrong = judge(problem, plan.model, image, out, outcome);
+				if (wrong !== undefined) failures.push(`seed ${at}: ${plan.name}: ${wrong}`);
+				const path = `${plan.algorithm} ${plan.block.height}x${plan.block.width}`;
+				paths.set(path, (paths.get(path) ?? 0) + 1);
 			}
-			const seconds = ((performance.now() - began) / 1000).toFixed(1);
-			process.stderr.write(
-				`  ${computed} problems (${[...paths].join(' ')}) on ${gpu.capabilities.device}, robustness ${robustness}, seed ${seed}, ${seconds} s\n`,
+			computed++;
+		};
+		for (let k = 0; k < CASES && failures.length < 5; k += AT_A_TIME) {
+			await Promise.all(
+				Array.from({ length: Math.min(AT_A_TIME, CASES - k) }, (_, i) =>
+					one((seed + k + i) >>> 0).catch((error) => failures.push(`seed ${(seed + k + i) >>> 0}: ${error}`)),
+				),
 			);
-			expect(failures, `FALTUNG_SEED=${seed}`).toEqual([]);
-			expect(computed).toBe(CASES);
-			if (CASES >= 100) {
-				// every shader had its share of them
-				for (const path of ['direct 1x4', 'direct 4x4', 'separable 4x4', 'lowrank 4x4']) {
-					expect(paths.get(path) ?? 0, path).toBeGreaterThan(CASES / (path.startsWith('low') ? 100 : 20));
-				}
+		}
+		const seconds = ((performance.now() - began) / 1000).toFixed(1);
+		process.stderr.write(
+			`  ${computed} problems (${[...paths].join(' ')}) on ${gpu.capabilities.device}, robustness ${robustness}, seed ${seed}, ${seconds} s\n`,
+		);
+		expect(failures, `FALTUNG_SEED=${seed}`).toEqual([]);
+		expect(computed).toBe(CASES);
+		if (CASES >= 100) {
+			// every shader had its share of them
+			for (const path of ['direct 1x4', 'direct 4x4', 'separable 4x4', 'lowrank 4x4']) {
+				expect(paths.get(path) ?? 0, path).toBeGreaterThan(CASES / (path.startsWith('low') ? 100 : 20));
 			}
-		},
-		900_000,
-	);
+		}
+	}, 900_000);
 });
