@@ -118,7 +118,7 @@ conv_status conv_fft_prepare(conv_exec *e, const char **why) {
 	f->tile_bytes = round_up(f->blocks * f->pitch * e->bytes, 64);
 	f->scratch_bytes = f->blocks * lanes * 2 * vector;
 	f->line_bytes = round_up(2 * round_up(e->p.fft_w, 64) * 8, 128);
-	f->cell_bytes = (1 + 2 * (e->p.fft_h / 16 + 1)) * 16 * e->bytes;
+	f->band_bytes = 3 * 16 * e->bytes; /* sums, lows and highs in 16 lanes */
 	if (!conv_fft_axis_make(&f->y, e->p.fft_h, e->bytes) || !conv_fft_axis_make(&f->x, e->p.fft_w, e->bytes)) return CONV_NO_MEMORY;
 	workshop s;
 	const conv_status status = open_workshop(&s, e) ? put_kernels(e, f, &s, why) : CONV_NO_MEMORY;

@@ -14,21 +14,26 @@
 
 #include "rows.h"
 
-/* Regions are judged by cells of this many rows and every 16th column. */
-#define CELL_ROWS 16
-#define CELL_COLS 16
+/* Sums of so many rows, in so many lanes, are added up before they go on in double. */
+#define BAND 16
+#define SUM_LANES 16
+
+/* A region is judged by so many of its pixels, */
+#define SAMPLES 64
+/* and holds an outlier where so many of them are quiet. */
+#define QUIET 60
 
 /* Above this power of two, of pixels and of sums, there is no room for a transform; below that one scaling would overflow. */
 static int most_exponent(const conv_exec *e) { return e->bytes == 4 ? 110 : 980; }
 static int least_exponent(const conv_exec *e) { return e->bytes == 4 ? -118 : -1010; }
 
 typedef struct fft_arena {
-	char *tile, *scratch, *line, *cells;
+	char *tile, *scratch, *line, *bands;
 } fft_arena;
 
 int64_t conv_fft_arena_bytes(const conv_exec *e) {
 	const conv_fft_exec *f = e->fft;
-	return f->tile_bytes + f->scratch_bytes + f->line_bytes + f->cell_bytes;
+	return f->tile_bytes + f->scratch_bytes + f->line_bytes + f->band_bytes;
 }
 
 /* Rows that fill the last vector are computed with, though never stored. */
@@ -58,45 +63,32 @@ typedef struct part {
 
 /* ── outliers ── */
 
+static double pixel_of(const conv_exec *e, const char *top, int64_t y, int64_t x) {
+	const int64_t lanes = e->isa->vector_bytes / e->bytes;
+	return get(e, top + y * 2 * e->isa->vector_bytes, x / lanes * e->fft->pitch + x % lanes);
+}
+
 /*
  * One pixel of 10^20 among pixels near 1 would bury them all: errors of a transform are shared by the whole region. The region holds an
- * outlier where at least 15 of 16 cells lie within 2^-12 of its largest deviation, all counted from the centre of the quiet cells.
+ * outlier where 15 of 16 pixels are within 2^-12 of its largest distance from their median, by SAMPLES pixels on a lattice.
  * (A maximum beyond 2^12 times the root mean square is a stronger condition: n pixels allow a ratio of at most the root of n.)
- * Pixels of integer dtypes have neighbours one apart, so less than 1 does not count as quiet.
+ * Pixels of integer dtypes have neighbours one apart, so 1 counts as quiet.
  */
-static int has_outlier(const conv_exec *e, const part *p, const char *low, const char *high, double pivot, double *largest) {
-	const int64_t bands = (p->rows + CELL_ROWS - 1) / CELL_ROWS, lanes = p->cols < CELL_COLS ? p->cols : CELL_COLS;
-	const double mean = p->mean - pivot, floor = conv_is_float(e->p.image_dtype) ? 0 : 1;
-	double most = 0;
-	for (int64_t k = 0; k < bands; k++)
-		for (int64_t i = 0; i < lanes; i++) {
-			const double l = get(e, low, k * CELL_COLS + i), h = get(e, high, k * CELL_COLS + i);
-			const double off = h - mean > mean - l ? h - mean : mean - l;
-			if (off > most) most = off;
-		}
-	*largest = most;
+static int has_outlier(const conv_exec *e, const part *p, const char *top, double low, double high) {
+	double sorted[SAMPLES];
+	for (int k = 0; k < SAMPLES; k++) {
+		/* rows in order, columns by the golden ratio: points of a lattice without short lines */
+		const double v = pixel_of(e, top, k * p->rows / SAMPLES, (k * INT64_C(40503) & 0xffff) * p->cols >> 16);
+		int at = k;
+		for (; at > 0 && sorted[at - 1] > v; at--) sorted[at] = sorted[at - 1];
+		sorted[at] = v;
+	}
+	const double median = sorted[SAMPLES / 2], most = high - median > median - low ? high - median : median - low;
+	const double floor = conv_is_float(e->p.image_dtype) ? 0 : 1, reach = most / 4096;
 	if (most <= floor * 4096) return 0;
-	double centre = 0;
-	int64_t count = 0;
-	for (int64_t k = 0; k < bands; k++)
-		for (int64_t i = 0; i < lanes; i++) {
-			const double l = get(e, low, k * CELL_COLS + i), h = get(e, high, k * CELL_COLS + i);
-			if (h - mean >= most / 16 || mean - l >= most / 16) continue;
-			centre += (l + h) / 2;
-			count++;
-		}
-	if (count * 16 < bands * lanes * 15) return 0;
-	centre /= (double)count;
-	double reach = floor;
-	int64_t quiet = 0;
-	for (int64_t k = 0; k < bands; k++)
-		for (int64_t i = 0; i < lanes; i++) {
-			const double l = get(e, low, k * CELL_COLS + i), h = get(e, high, k * CELL_COLS + i);
-			reach = h - centre > centre - l ? h - centre : centre - l;
-			if (reach < floor) reach = floor;
-			quiet += reach * 4096 < most;
-		}
-	return quiet * 16 >= bands * lanes * 15;
+	int quiet = 0;
+	for (int k = 0; k < SAMPLES; k++) quiet += fabs(sorted[k] - median) < reach;
+	return quiet >= QUIET;
 }
 
 /* ── pixels in ── */
@@ -128,25 +120,29 @@ static int gather(const conv_exec *e, const conv_tile *t, const fft_arena *a, in
 	const conv_fft_kernels *fft = e->isa->fft[e->bytes == 8];
 	const conv_window *w = &e->p.windows[t->m];
 	*p = (part){.rows = t->y1 - t->y0 + w->rows - 1, .cols = t->x1 - t->x0 + w->cols - 1};
-	char *sum = a->cells, *low = sum + CELL_COLS * e->bytes, *high = low + (f->y.n / CELL_ROWS + 1) * CELL_COLS * e->bytes;
-	double total = 0, largest;
+	char *sum = a->bands, *lows = sum + SUM_LANES * e->bytes, *highs = lows + SUM_LANES * e->bytes;
+	double total = 0, low = INFINITY, high = -INFINITY; /* of x - pivot */
 	char *top = a->tile + which * e->isa->vector_bytes;
-	conv_fft_put put = {.row = top, .pitch = f->pitch, .blocks = f->blocks, .count = p->cols, .sum = sum, .low = low, .high = high};
+	conv_fft_put put = {.row = top, .pitch = f->pitch, .blocks = f->blocks, .count = p->cols, .sum = sum, .low = lows, .high = highs};
 	for (int64_t y = 0; y < p->rows; y++) {
-		if (y % CELL_ROWS == 0 && cancelled(t)) return 1;
+		if (y % BAND == 0 && cancelled(t)) return 1;
 		const void *row = region_row(e, t, p, y, a->line);
 		if (y == 0) put.pivot = get(e, row, 0);
 		put.row = top + y * 2 * e->isa->vector_bytes;
-		put.low = low + y / CELL_ROWS * CELL_COLS * e->bytes;
-		put.high = high + y / CELL_ROWS * CELL_COLS * e->bytes;
-		put.fresh = y % CELL_ROWS == 0;
+		put.fresh = y % BAND == 0;
 		fft->put_row(&put, row);
-		if (y % CELL_ROWS != CELL_ROWS - 1 && y != p->rows - 1) continue;
-		for (int64_t k = 0; k < CELL_COLS; k++) total += get(e, sum, k);
+		if (y % BAND != BAND - 1 && y != p->rows - 1) continue;
+		for (int64_t k = 0; k < SUM_LANES; k++) {
+			const double l = get(e, lows, k), h = get(e, highs, k);
+			total += get(e, sum, k);
+			if (l < low) low = l;
+			if (h > high) high = h;
+		}
 	}
 	p->mean = put.pivot + total / (double)(p->rows * p->cols);
 	if (e->bytes == 4) p->mean = (float)p->mean;
-	if (!isfinite(p->mean) || has_outlier(e, p, low, high, put.pivot, &largest)) return 0;
+	if (!isfinite(p->mean) || has_outlier(e, p, top, put.pivot + low, put.pivot + high)) return 0;
+	const double off = p->mean - put.pivot, largest = high - off > off - low ? high - off : off - low;
 	const double reach = fabs(p->mean) > largest ? fabs(p->mean) : largest;
 	const double most = ldexp(1.0, most_exponent(e));
 	if (!(reach < most) || !(reach * f->magnitudes[t->m] < most)) return 0;

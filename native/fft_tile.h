@@ -12,7 +12,7 @@ typedef struct conv_fft_exec {
 	const double *weights;         /* per kernel: the sum of its taps */
 	const double *magnitudes;      /* and of their magnitudes */
 	const int *exponents;          /* the spectrum is that of the taps times 2^-exponent */
-	int64_t tile_bytes, scratch_bytes, line_bytes, cell_bytes;
+	int64_t tile_bytes, scratch_bytes, line_bytes, band_bytes;
 } conv_fft_exec;
 
 /* Builds the spectra. Memory of the result that is not in conv_fft_free comes from conv_keep. */

@@ -144,6 +144,7 @@ int conv_pool_submit(conv_task *task) {
 	if (task->threads > CONV_MAX_THREADS) task->threads = CONV_MAX_THREADS;
 	if (task->threads > task->items) task->threads = (int)task->items;
 	if (task->threads < 1) task->threads = 1;
+	task->shared = task->threads > 1;
 	pthread_mutex_lock(&lock);
 	while (pool.count < task->threads && start_worker(&pool.threads[pool.count], pool.count) == 0) pool.count++;
 	if (pool.count == 0) {

@@ -17,6 +17,7 @@ typedef struct conv_task {
 	/* Called once, on the thread that finished last; the task may be freed in it. */
 	void (*done)(struct conv_task *task);
 	atomic_llong next;
+	int shared; /* may have several workers; never changed once queued */
 	int slots;  /* handed out so far; under the pool's lock */
 	int active; /* threads in work(); under the pool's lock */
 	struct conv_task *following;
@@ -30,7 +31,7 @@ void conv_pool_spread(void);
 
 /* The next piece, or -1. */
 static inline int64_t conv_task_next(conv_task *task) {
-	if (task->threads > 1) conv_pool_spread();
+	if (task->shared) conv_pool_spread();
 	const int64_t item = atomic_fetch_add_explicit(&task->next, 1, memory_order_relaxed);
 	return item < task->items ? item : -1;
 }

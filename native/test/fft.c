@@ -229,12 +229,36 @@ static double pixel(const conv_problem *p, const conv_buffers *b, int64_t c, int
 	return at ? conv_get_double(at, p->image_dtype) : conv_is_float(p->image_dtype) ? value : (double)(int64_t)p->value;
 }
 
+/* Whether at most three pixels of a region of more than 600 are 2^13 times as far from the others' middle as any of those. */
+static int has_few_outliers(const conv_problem *p, const conv_buffers *b, int64_t c, int64_t y0, int64_t x0, int64_t rows, int64_t cols) {
+	enum { FEW = 4 };
+	const conv_window *w = p->windows;
+	double low[FEW], high[FEW]; /* the least and the largest pixels, in order */
+	for (int k = 0; k < FEW; k++) low[k] = INFINITY, high[k] = -INFINITY;
+	for (int64_t y = 0; y < rows; y++)
+		for (int64_t x = 0; x < cols; x++) {
+			double v = pixel(p, b, c, w->first_y + y0 + y, w->first_x + x0 + x), u = v;
+			for (int k = 0; k < FEW; k++) {
+				const double l = low[k], h = high[k];
+				if (v < l) low[k] = v, v = l;
+				if (u > h) high[k] = u, u = h;
+			}
+		}
+	for (int below = 0; below < FEW; below++)
+		for (int above = 0; above + below < FEW; above++) {
+			const double from = low[below], to = high[above], middle = (from + to) / 2;
+			const double off = fmax(middle - low[0], high[0] - middle);
+			if (off > 8192 * (to - from) / 2) return rows * cols > 600;
+		}
+	return 0;
+}
+
 /* One tile against exact sums: within the bound of its region, which a tile that went direct cannot leave. */
 static void judge(const conv_problem *p, const conv_buffers *b, int64_t c, int64_t y0, int64_t x0, uint64_t seed) {
 	const conv_window *w = p->windows;
 	const int64_t y1 = y0 + p->tile_h < p->out_h ? y0 + p->tile_h : p->out_h, x1 = x0 + p->tile_w < p->out_w ? x0 + p->tile_w : p->out_w;
 	const double unit = p->sum == CONV_SUM_F32 ? 0x1p-24 : 0x1p-53;
-	long double sum = 0, squares = 0, largest = 0;
+	long double sum = 0, squares = 0;
 	const int64_t rows = y1 - y0 + w->rows - 1, cols = x1 - x0 + w->cols - 1;
 	for (int64_t y = 0; y < rows; y++)
 		for (int64_t x = 0; x < cols; x++) sum += pixel(p, b, c, w->first_y + y0 + y, w->first_x + x0 + x);
@@ -243,10 +267,9 @@ static void judge(const conv_problem *p, const conv_buffers *b, int64_t c, int64
 		for (int64_t x = 0; x < cols; x++) {
 			const long double d = pixel(p, b, c, w->first_y + y0 + y, w->first_x + x0 + x) - mean;
 			squares += d * d;
-			if (fabsl(d) > largest) largest = fabsl(d);
 		}
-	/* surely direct; a tile of few outliers may be, and then does better than the bound of its transform */
-	const int direct = !isfinite((double)mean);
+	/* surely direct: not finite, or a few pixels far from all others */
+	const int direct = !isfinite((double)mean) || (p->image_dtype >= CONV_F32 && has_few_outliers(p, b, c, y0, x0, rows, cols));
 	direct_tiles += direct;
 	double taps = 0;
 	for (int64_t k = 0; k < p->tap_count; k++) taps += fabs(((const double *)p->taps)[k]);
