@@ -116,8 +116,8 @@ extern const conv_method conv_direct_method, conv_separable_method, conv_box_met
 /* count * size bytes of zeros that go with e, aligned to 16; NULL: out of memory. */
 void *conv_keep(conv_exec *e, int64_t count, int64_t size);
 
-/* The direct method's part for windows that the strip kernel takes. */
-int conv_strip_fits(const conv_exec *e, const conv_window *w);
+/* The direct method's part for windows that the strip kernel takes; `channels` of a pixel lie side by side in one row. */
+int conv_strip_fits(const conv_exec *e, const conv_window *w, int64_t channels);
 void conv_strip_tile(const conv_exec *e, const conv_tile *tile, void *arena);
 void conv_prepare_strip_arena(const conv_exec *e, void *arena);
 int64_t conv_strip_arena_bytes(const conv_exec *e);

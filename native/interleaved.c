@@ -11,8 +11,8 @@ static int can_widen(const conv_exec *e) {
 	const conv_problem *p = &e->p;
 	const int64_t channels = p->sizes[1];
 	if (!e->isa || channels < 2 || p->kernels != 1 || p->stride_x != 1) return 0;
-	if (p->algorithm != CONV_SEPARABLE && p->algorithm != CONV_BOX) return 0;
-	if (p->windows[0].rows == 0 || (__int128)(p->sizes[3] + p->x.heads + p->x.tails) * channels > INT32_MAX) return 0;
+	if (p->algorithm == CONV_FFT || p->windows[0].rows == 0 || (__int128)(p->sizes[3] + p->x.heads + p->x.tails) * channels > INT32_MAX) return 0;
+	if (p->algorithm == CONV_DIRECT && !conv_strip_fits(e, &p->windows[0], channels)) return 0; /* the ring gains nothing */
 	if ((__int128)(p->windows[0].cols - 1) * p->dilation_x * channels > INT32_MAX) return 0;
 	for (int64_t c = 1; c < channels; c++)
 		if (p->scale[c] != p->scale[0] || p->bias[c] != p->bias[0]) return 0;

@@ -43,14 +43,14 @@ typedef void (*conv_direct_fn)(const conv_direct *call);
 
 /*
  * One call of a strip kernel: `outputs` rows of one strip, whole. Output y, column x:
- * sum over j < window_rows, i < cols of taps[i*window_rows + j] * rows[y + j][x + offset(i)], offset as above.
+ * sum over j < window_rows, i < cols of taps[i*window_rows + j] * rows[y + j][x + i*gap].
  */
 typedef struct conv_strip {
 	const void *const *rows; /* outputs + window_rows - 1 of them */
 	int64_t shift;           /* bytes from there to the strip's first column */
 	int64_t outputs, window_rows, cols;
 	const void *taps;
-	const int64_t *offsets;
+	int64_t gap; /* elements between tap columns */
 	void *to;
 	int64_t to_step; /* bytes between rows */
 	void *open;      /* window_rows * CONV_STRIP_BYTES for the kernel's own use, 64-byte aligned */

@@ -142,7 +142,7 @@ static int plan_window(conv_exec *e, int64_t m) {
 	default: {
 		const int64_t open = (w->rows - 1) * p->dilation_y / p->stride_y + 1;
 		plan->ring = open < p->tile_h ? open : p->tile_h;
-		plan->strips = conv_strip_fits(e, w);
+		plan->strips = conv_strip_fits(e, w, 1);
 		return plan_classes(e, plan, w) && plan_columns(e, plan, w);
 	}
 	}

@@ -18,10 +18,10 @@
 /* With few rows of one residue in a tile the ring shares loads better. */
 #define MOST_DILATION 8
 
-int conv_strip_fits(const conv_exec *e, const conv_window *w) {
+int conv_strip_fits(const conv_exec *e, const conv_window *w, int64_t channels) {
 	const conv_problem *p = &e->p;
 	return p->stride_y == 1 && p->stride_x == 1 && w->rows <= MOST_ROWS && (p->dilation_y <= MOST_DILATION || w->rows == 1) &&
-	       w->cols <= MOST_REACH && (w->cols - 1) * p->dilation_x <= MOST_REACH;
+	       w->cols <= MOST_REACH && (w->cols - 1) * p->dilation_x <= MOST_REACH / channels;
 }
 
 typedef struct arena {
@@ -161,7 +161,7 @@ static void run_strip(const band *b, int64_t x, int64_t width) {
 		.window_rows = b->w->rows,
 		.cols = b->w->cols,
 		.taps = plan->classes[0].taps,
-		.offsets = b->w->cols > 1 ? plan->offsets : NULL,
+		.gap = e->p.dilation_x,
 		.to = to,
 		.to_step = direct ? t->buffers->out_strides[2] * b->step * e->bytes : CONV_STRIP_BYTES,
 		.open = b->a.open,

@@ -28,15 +28,14 @@
 typedef VEC FN(block_of)[V];
 
 /* Adds one input row to the outputs whose window rows begin at `open` and `taps`: `count` of them, the first and the last of all? */
-static inline __attribute__((always_inline)) void FN(add)(const T *row, const T *taps, int64_t tap_step, int64_t cols, const int64_t *offsets,
+static inline __attribute__((always_inline)) void FN(add)(const T *row, const T *taps, int64_t tap_step, int64_t cols, int64_t gap,
                                                           FN(block_of) * open, const int count, int first, int last, T *to, int stream) {
 	VEC sum[G][V];
 	{
-		const T *q = offsets ? row + offsets[0] : row;
 		VEC p[V];
 #pragma GCC unroll 8
 		for (int v = 0; v < V; v++) {
-			p[v] = *(const FN(loose) *)(q + v * L);
+			p[v] = *(const FN(loose) *)(row + v * L);
 			KEEP(p[v]);
 		}
 #pragma GCC unroll 8
@@ -45,7 +44,7 @@ static inline __attribute__((always_inline)) void FN(add)(const T *row, const T 
 			for (int v = 0; v < V; v++) sum[j][v] = p[v] * (taps[j] - (VEC){});
 	}
 	for (int64_t i = 1; i < cols; i++) {
-		const T *q = offsets ? row + offsets[i] : row + i;
+		const T *q = row + i * gap;
 		VEC p[V];
 		taps += tap_step;
 #pragma GCC unroll 8
@@ -79,14 +78,13 @@ static inline __attribute__((always_inline)) void FN(add)(const T *row, const T 
 }
 
 /* The same for any group, where rows are few: at the top and at the bottom, and under kernels of many rows. */
-typedef void (*FN(part_fn))(const T *row, const T *taps, int64_t tap_step, int64_t cols, const int64_t *offsets, FN(block_of) * open, int first,
+typedef void (*FN(part_fn))(const T *row, const T *taps, int64_t tap_step, int64_t cols, int64_t gap, FN(block_of) * open, int first,
                             int last, T *to, int stream);
 
-#define PART(n)                                                                                                                          \
-	static __attribute__((noinline)) void FN(part##n)(const T *row, const T *taps, int64_t tap_step, int64_t cols, const int64_t *offsets, \
-	                                                  FN(block_of) * open, int first, int last, T *to, int stream) {                     \
-		if (offsets) FN(add)(row, taps, tap_step, cols, offsets, open, n, first, last, to, stream);                                     \
-		else FN(add)(row, taps, tap_step, cols, NULL, open, n, first, last, to, stream);                                                \
+#define PART(n)                                                                                                                  \
+	static __attribute__((noinline)) void FN(part##n)(const T *row, const T *taps, int64_t tap_step, int64_t cols, int64_t gap,   \
+	                                                  FN(block_of) * open, int first, int last, T *to, int stream) {             \
+		FN(add)(row, taps, tap_step, cols, gap, open, n, first, last, to, stream);                                               \
 	}
 PART(1)
 PART(2)
@@ -120,7 +118,7 @@ static void FN(some_rows)(const conv_strip *s, int64_t from, int64_t end) {
 		for (int64_t g = groups - 1; g >= 0; g--) {
 			const int64_t a = j0 + g * (j1 - j0) / groups, b = j0 + (g + 1) * (j1 - j0) / groups;
 			for (int k = 0; k < B; k++)
-				parts[b - a](row + k * V * L, (const T *)s->taps + a, n, s->cols, s->offsets, open + k * n + a, a == 0, b == n, to + k * V * L,
+				parts[b - a](row + k * V * L, (const T *)s->taps + a, n, s->cols, s->gap, open + k * n + a, a == 0, b == n, to + k * V * L,
 				             s->stream);
 		}
 	}
@@ -134,7 +132,7 @@ static inline __attribute__((always_inline)) void FN(copy_open)(FN(block_of) * t
 }
 
 /* Rows that all `n` window rows use, n known to the compiler. */
-static inline __attribute__((always_inline)) void FN(steady)(const conv_strip *s, FN(block_of) * open, const int n, int64_t cols) {
+static inline __attribute__((always_inline)) void FN(steady)(const conv_strip *s, FN(block_of) * open, const int n, int64_t cols, int64_t gap) {
 	const int groups = (n + G - 1) / G;
 	char *to = s->to;
 	for (int64_t p = n - 1; p < s->outputs; p++) {
@@ -145,7 +143,7 @@ static inline __attribute__((always_inline)) void FN(steady)(const conv_strip *s
 #pragma GCC unroll 4
 			for (int g = groups - 1; g >= 0; g--) {
 				const int a = g * n / groups, b = (g + 1) * n / groups;
-				FN(add)(row + k * V * L, (const T *)s->taps + a, n, cols, NULL, open + k * n + a, b - a, a == 0, b == n, (T *)to + k * V * L,
+				FN(add)(row + k * V * L, (const T *)s->taps + a, n, cols, gap, open + k * n + a, b - a, a == 0, b == n, (T *)to + k * V * L,
 				        s->stream);
 			}
 		to += s->to_step;
@@ -157,8 +155,8 @@ static inline __attribute__((always_inline)) void FN(steady)(const conv_strip *s
 	static __attribute__((noinline)) void FN(steady##n)(const conv_strip *s) {            \
 		FN(block_of) open[B * n];                                                         \
 		FN(copy_open)(open, s->open, B * n);                                              \
-		if (n == s->cols && n == 3) FN(steady)(s, open, n, n);                \
-		else FN(steady)(s, open, n, s->cols);                                             \
+		if (n == s->cols && n == 3 && s->gap == 1) FN(steady)(s, open, n, n, 1);          \
+		else FN(steady)(s, open, n, s->cols, s->gap);                                     \
 		FN(copy_open)(s->open, open, B * n);                                              \
 	}
 STEADY_ROWS(1)
@@ -189,7 +187,7 @@ void FN(strip)(const conv_strip *s) {
 #endif
 	};
 	const int64_t n = s->window_rows, all = s->outputs + n - 1;
-	if (n > CONV_STEADY || s->offsets || s->outputs < n) {
+	if (n > CONV_STEADY || s->outputs < n) {
 		FN(some_rows)(s, 0, all);
 		return;
 	}

@@ -163,9 +163,11 @@ describe('in a process of its own', () => {
 			import { Worker, isMainThread, parentPort } from 'node:worker_threads';
 			import { fileURLToPath } from 'node:url';
 			if (isMainThread) {
-				const workers = [1, 2].map(() => new Worker(fileURLToPath(import.meta.url)));
+				const ended = [1, 2].map(() => new Promise((resolve, reject) => {
+					new Worker(fileURLToPath(import.meta.url)).once('exit', resolve).once('error', reject);
+				}));
 				await once(await openWebGpu());
-				await Promise.all(workers.map((worker) => new Promise((resolve, reject) => { worker.once('exit', resolve); worker.once('error', reject); })));
+				await Promise.all(ended);
 				process.stdout.write('done');
 			} else {
 				const gpu = await openWebGpu();

@@ -21,9 +21,9 @@ function mapped(problem: Problem): number {
 	return problem.windows.reduce((sum, window) => sum + beyond(window, 0) + beyond(window, 1), 0);
 }
 
-/** True where channels lie side by side and are taken one by one; products and running sums take them as one wide row. */
-const interleavedBy = ({ image }: Problem, [step]: readonly Step[]): boolean =>
-	image.layout.endsWith('C') && image.sizes[1] > 1 && (step?.kind === 'direct' || step?.kind === 'fft');
+/** True where channels lie side by side and are taken one by one: transforms, banks and strides do; else they are one wide row. */
+const interleavedBy = ({ image, windows, stride }: Problem, [step]: readonly Step[]): boolean =>
+	image.layout.endsWith('C') && image.sizes[1] > 1 && (step?.kind === 'fft' || windows.length > 1 || stride[1] > 1);
 
 /** Counts of one step, per output, in the order of TERMS. */
 function perOutput({ stride: [down, across], output }: Problem, step: Exclude<Step, FftStep>): number[] {
