@@ -284,6 +284,17 @@ static napi_value probe_multiply_add(napi_env env, napi_callback_info info) {
 	return seconds > 0 ? number_of(env, flops / seconds / 1e9) : addon_throw(env, "LIMIT_EXCEEDED", "The probe could not be run.");
 }
 
+/* preferLargePages(array): for fresh memory that a run will fill. */
+static napi_value prefer_large_pages(napi_env env, napi_callback_info info) {
+	napi_value args[1];
+	size_t count = 1;
+	void *data;
+	int64_t bytes;
+	napi_get_cb_info(env, info, &count, args, NULL, NULL);
+	if (addon_typed_array(env, args[0], ~0u, "Expected a typed array.", &data, &bytes)) conv_prefer_large_pages(data, bytes);
+	return NULL;
+}
+
 static void close_instance(void *data) {
 	addon_close(data);
 	conv_pool_release();
@@ -304,6 +315,7 @@ NAPI_MODULE_INIT() {
 		{"dispose", dispose},     {"runHere", addon_run_here}, {"start", addon_start},
 		{"checksum", addon_checksum},
 		{"cancel", addon_cancel}, {"body", body},              {"probeCopy", probe_copy},   {"probeMultiplyAdd", probe_multiply_add},
+		{"preferLargePages", prefer_large_pages},
 	};
 	instance *data = calloc(1, sizeof *data);
 	napi_value name, function;

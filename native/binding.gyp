@@ -33,6 +33,7 @@
 				"fft_tile.c",
 				"interleaved.c",
 				"lines.c",
+				"memory.c",
 				"pool.c",
 				"prepare.c",
 				"probe.c",

@@ -182,6 +182,9 @@ const rightRun = (handle) => [
 	BigInt64Array.from([72, 72, 9, 1, 0, 72, 72, 9, 1, 0], BigInt),
 ];
 
+/** Sums over windows of eight rows, two of each row, of one channel. */
+const rightChecksum = () => Float64Array.of(below(2), 8, 2, 512, 255, 0, ...Array.from({ length: 8 }, () => below(2)), 0, 0);
+
 /** Spoils some arguments: one replaced, or one word of an array changed. */
 function spoil(args) {
 	for (let times = below(3); times > 0; times--) {
@@ -210,9 +213,9 @@ function checked(name, args) {
 const settled = () => {}; // not counted: a spoiled call may have lost its callback
 
 function one() {
-	switch (below(8)) {
+	switch (below(9)) {
 		case 0: {
-			const name = pick(['isas', 'kernels', 'prepare', 'dispose', 'runHere', 'start', 'cancel', 'body']);
+			const name = pick(['isas', 'kernels', 'prepare', 'dispose', 'runHere', 'start', 'checksum', 'cancel', 'body', 'preferLargePages']);
 			checked(name, Array.from({ length: below(9) }, garbage));
 			break;
 		}
@@ -227,8 +230,10 @@ function one() {
 		case 4:
 			checked('dispose', [pick(handles)]); // stays in the list: used after it
 			break;
-		case 5: {
-			const run = checked('start', spoil([...rightRun(pick(handles) ?? {}), 1 + below(9), settled]));
+		case 5:
+		case 6: {
+			const call = [...rightRun(pick(handles) ?? {}), 1 + below(9), settled];
+			const run = below(2) === 0 ? checked('start', spoil(call)) : checked('checksum', spoil([...call, rightChecksum()]));
 			if (run !== undefined) {
 				runs.push(run);
 				if (runs.length > 20) runs.shift();

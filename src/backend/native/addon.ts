@@ -41,6 +41,8 @@ export interface Addon {
 		parameters: Float64Array,
 	): Handle;
 	cancel(run: Handle): void;
+	/** Asks for large pages under fresh memory, which a run is going to fill; best effort. */
+	preferLargePages(array: TypedArray): void;
 	/** GB/s of result bytes: one streaming copy of `bytes` from one buffer to another. */
 	probeCopy(isa: string, bytes: number, threads: number): number;
 	/** float32 GFLOP/s of multiply-adds out of registers with all threads at once. */

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { onAbort } from '../../core/abort.ts';
 import type { ChecksumScheme } from '../../core/checksum-scheme.ts';
 import type { ChecksumFindings } from '../../core/checksum-sums.ts';
-import type { TypedArray } from '../../core/dtype.ts';
+import { DTYPES, type Dtype, type TypedArray } from '../../core/dtype.ts';
 import { ERROR_CODES, type ErrorCode, FaltungError } from '../../core/errors.ts';
 import type { PlaneView } from '../../core/ndarray.ts';
 import type { Extent, Plan } from '../../core/plan.ts';
@@ -136,6 +136,9 @@ class NativeExecutable implements Executable {
 	}
 }
 
+/** Bytes from which large pages are asked for. */
+const LARGE_RESULT = 2 ** 22;
+
 const NOTHING = new Uint8Array(0);
 
 class NativeBackend implements Backend {
@@ -165,6 +168,13 @@ class NativeBackend implements Backend {
 	}
 
 	candidates: Backend['candidates'] = (problem, wish) => candidates(problem, this.capabilities, this.#blocks, wish);
+
+	/** Faults of 4 KiB pages took a fresh 64 MiB result 25 times as long as its K = 3 (bench/results/native-outputs.md). */
+	allocate(dtype: Dtype, length: number): TypedArray {
+		const data = new DTYPES[dtype].array(length);
+		if (data.byteLength >= LARGE_RESULT) this.#addon.preferLargePages(classic(data));
+		return data;
+	}
 
 	async prepare(problem: Problem, plan: Plan): Promise<Executable> {
 		return new NativeExecutable(this.#addon, problem, plan);
