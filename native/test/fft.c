@@ -206,8 +206,10 @@ static void an_image(char *image, int64_t dtype, int64_t count) {
 	}
 	if (dtype < CONV_F32 || !chance(40)) return;
 	const double strange[] = {1e20, -1e25, INFINITY, NAN, 1e30 * size};
-	for (int64_t k = between(1, 3); k > 0; k--)
-		conv_store_real(strange[between(0, 4)], image + between(0, count - 1) * conv_dtype_bytes(dtype), dtype, CONV_NEAREST_EVEN, CONV_SATURATE);
+	for (int64_t k = between(1, 3); k > 0; k--) {
+		const double v = strange[between(0, 4)]; /* drawn first: the order of arguments is the compiler's */
+		conv_store_real(v, image + between(0, count - 1) * conv_dtype_bytes(dtype), dtype, CONV_NEAREST_EVEN, CONV_SATURATE);
+	}
 }
 
 static const char *position(const conv_problem *p, const conv_buffers *b, int64_t c, int64_t y, int64_t x) {
