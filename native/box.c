@@ -195,7 +195,7 @@ static void go_down(const walk *k, const char *line, int first, int64_t y, const
 			.stream = piece->straight && piece->stream,
 		};
 		k->fns->down(&call);
-		if (y >= 0 && !piece->straight) conv_store_row(e, k->t, y, piece->x0, piece->x1, k->a.sums + at, k->a.line, piece->stream);
+		if (y >= 0 && !piece->straight) conv_store_row(e, k->t, y, piece->x0, piece->x1, k->a.sums + at + piece->skip * e->bytes, k->a.line, piece->stream);
 	}
 }
 

@@ -5,8 +5,8 @@ int64_t conv_line_length(const conv_exec *e) {
 	return conv_round_up(tile, e->lanes) + e->isa->vector_bytes + 6 * e->lanes;
 }
 
-static conv_piece piece(const conv_exec *e, int64_t x0, int64_t x1, int64_t at, int straight, int stream) {
-	return (conv_piece){x0, x1, at, conv_round_up(x1 - x0, e->lanes), straight, stream};
+static conv_piece piece(const conv_exec *e, int64_t x0, int64_t x1, int64_t at, int64_t skip, int straight, int stream) {
+	return (conv_piece){x0, x1, at, skip, conv_round_up(skip + x1 - x0, e->lanes), straight, stream};
 }
 
 conv_pieces conv_cut_columns(const conv_exec *e, const conv_tile *t) {
@@ -19,8 +19,8 @@ conv_pieces conv_cut_columns(const conv_exec *e, const conv_tile *t) {
 	if (!stream) head = 0;
 	const int64_t body = straight ? (width - head) / e->lanes * e->lanes : width - head;
 	cut.lead = conv_round_up(head, e->lanes) - head;
-	if (head) cut.list[cut.count++] = piece(e, t->x0, t->x0 + head, cut.lead, 0, 0);
-	if (body) cut.list[cut.count++] = piece(e, t->x0 + head, t->x0 + head + body, cut.lead + head, straight, stream);
-	if (head + body < width) cut.list[cut.count++] = piece(e, t->x0 + head + body, t->x1, cut.lead + head + body, 0, 0);
+	if (head) cut.list[cut.count++] = piece(e, t->x0, t->x0 + head, 0, cut.lead, 0, 0);
+	if (body) cut.list[cut.count++] = piece(e, t->x0 + head, t->x0 + head + body, cut.lead + head, 0, straight, stream);
+	if (head + body < width) cut.list[cut.count++] = piece(e, t->x0 + head + body, t->x1, cut.lead + head + body, 0, 0, 0);
 	return cut;
 }

@@ -36,11 +36,15 @@ static inline conv_strand conv_strand_at(conv_strands strands, int64_t stride, i
 	return (conv_strand){first, first / strands.apart, (to - first + strands.apart - 1) / strands.apart, first % strands.apart * stride};
 }
 
-/* Columns of a tile that are stored alike. */
+/*
+ * Columns of a tile that are stored alike. In a line they are whole vectors of their own: sums are added to in place, so no column may
+ * belong to two pieces.
+ */
 typedef struct conv_piece {
 	int64_t x0, x1; /* outputs */
-	int64_t at;     /* column of x0 in a line */
-	int64_t width;  /* x1 - x0 rounded up to whole vectors */
+	int64_t at;     /* the piece's first column in a line */
+	int64_t skip;   /* columns from there to x0 */
+	int64_t width;  /* skip + x1 - x0 rounded up to whole vectors */
 	int straight;   /* sums go to out as they are */
 	int stream;
 } conv_piece;

@@ -133,7 +133,9 @@ void conv_store_zeros(const conv_exec *e, const conv_tile *t, char *sums, char *
 }
 
 /* Non-temporal stores save the read of a line that is about to be overwritten; they pay where the result leaves the caches. */
+#ifndef STREAM_FROM_BYTES /* tests stream small results too */
 #define STREAM_FROM_BYTES (8 << 20)
+#endif
 
 int conv_may_stream(const conv_exec *e, const conv_tile *t, const char *at) {
 	const int64_t vector = e->isa->vector_bytes, rows = t->buffers->out_strides[2] * conv_dtype_bytes(e->p.out_dtype);

@@ -189,7 +189,7 @@ static void sum_columns(const walk *k, int64_t q, int outputs, int64_t y, int64_
 			};
 			e->isa->column_sums[e->accumulator](&call);
 			for (int o = 0; o < outputs && last && !piece->straight; o++)
-				conv_store_row(e, k->t, y + o * apart, piece->x0, piece->x1, sums[o], k->a.line, piece->stream);
+				conv_store_row(e, k->t, y + o * apart, piece->x0, piece->x1, (char *)sums[o] + piece->skip * e->bytes, k->a.line, piece->stream);
 		}
 	}
 }

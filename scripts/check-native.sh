@@ -27,7 +27,7 @@ need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 need qemu-aarch64 qemu-user
 need qemu-x86_64 qemu-user
 
-flags="-std=gnu11 -D_GNU_SOURCE -g -ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-type-limits -Werror"
+flags="-std=gnu11 -D_GNU_SOURCE -g -ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-type-limits -Werror -DSTREAM_FROM_BYTES=1024"
 # the library: every file but the addon and the wrappers
 common="$(cd "$here" && ls ./*.c | sed -n '/addon\|isa_/!s/^\.\/\(.*\)\.c$/\1/p' | tr '\n' ' ')"
 
