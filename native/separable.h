@@ -3,8 +3,9 @@
  *   ACC (f32 ...)  T (element)  MULADD(a, b, c) = a*b + c
  *
  * A line of row sums is stored once and loaded by COLUMN_OUTPUTS outputs at a time, so that the column takes one load for several
- * multiply-adds. The row loads a vector per multiply-add: neighbours differ by one element, and shuffling them out of aligned
- * vectors costs the port that the multiply-adds need.
+ * multiply-adds. The row loads a vector per multiply-add, all but the first across two lines of the cache where a vector is a whole line
+ * (AVX-512); there neighbours are shuffled out of vectors that are loaded once: K = 5 1.5 instead of 2.5 ns for 16 float32 sums, K = 9 2.5
+ * instead of 4.2 (Zen 5, in cache).
  */
 #define JOIN3_(a, b, c) a##_##b##_##c
 #define JOIN3(a, b, c) JOIN3_(a, b, c)
@@ -43,6 +44,50 @@ static inline __attribute__((always_inline)) void FN(row_block)(const conv_row_c
 	for (int v = 0; v < vectors; v++) STORE_LINE((T *)call->to + x + v * L, sum[v]);
 }
 
+#if VECTOR_BYTES == 64
+typedef __typeof__((VEC){} < (VEC){}) FN(order);
+
+/* The same for eight vectors of neighbours, each loaded once for as many taps as it has lanes. */
+static inline __attribute__((always_inline)) void FN(row_shuffled)(const conv_row_call *call, int64_t x) {
+	enum { LANES = VECTOR_BYTES / sizeof(T) };
+	VEC sum[8], p[9];
+	FN(order) first;
+	const T *taps = call->taps;
+	for (int i = 0; i < LANES; i++) first[i] = i;
+	if (call->ahead)
+#pragma GCC unroll 8
+		for (int v = 0; v < 8; v++) __builtin_prefetch((const T *)call->ahead + x + v * L);
+	for (int64_t i = 0; i < call->cols; i += L) {
+		const T *row = (const T *)call->row + x + i;
+		const int64_t count = call->cols - i < L ? call->cols - i : L;
+#pragma GCC unroll 8
+		for (int v = 0; v < 8; v++) p[v] = LOAD_LINE(row + v * L);
+		if (x + i + 9 * L < call->width + call->cols) p[8] = LOAD_LINE(row + 8 * L);
+		else { /* the row may end with the last pixel that is needed */
+			T rest[LANES] = {0};
+			memcpy(rest, row + 8 * L, (size_t)(count - 1) * sizeof(T));
+			p[8] = LOAD_LINE(rest);
+		}
+		const VEC w0 = BROADCAST(taps[i]);
+		if (i == 0)
+#pragma GCC unroll 8
+			for (int v = 0; v < 8; v++) sum[v] = p[v] * w0;
+		else
+#pragma GCC unroll 8
+			for (int v = 0; v < 8; v++) sum[v] = MULADD(p[v], w0, sum[v]);
+		FN(order) order = first;
+		for (int64_t k = 1; k < count; k++) {
+			const VEC w = BROADCAST(taps[i + k]);
+			order += 1;
+#pragma GCC unroll 8
+			for (int v = 0; v < 8; v++) sum[v] = MULADD(__builtin_shuffle(p[v], p[v + 1], order), w, sum[v]);
+		}
+	}
+#pragma GCC unroll 8
+	for (int v = 0; v < 8; v++) STORE_LINE((T *)call->to + x + v * L, sum[v]);
+}
+#endif
+
 /* A block is a chain of dependent multiply-adds per vector: what is left after the blocks of eight goes in fours and twos first. */
 static void FN(row_sums)(const conv_row_call *call) {
 	int64_t x = 0;
@@ -52,6 +97,10 @@ static void FN(row_sums)(const conv_row_call *call) {
 		for (; x < call->width; x += L) FN(row_block)(call, x, 1, call->cols, call->offsets);
 		return;
 	}
+#if VECTOR_BYTES == 64
+	if (call->cols > 2)
+		for (; x + 8 * L <= call->width; x += 8 * L) FN(row_shuffled)(call, x);
+#endif
 	for (; x + 8 * L <= call->width; x += 8 * L) FN(row_block)(call, x, 8, call->cols, NULL);
 	for (; x + 4 * L <= call->width; x += 4 * L) FN(row_block)(call, x, 4, call->cols, NULL);
 	for (; x + 2 * L <= call->width; x += 2 * L) FN(row_block)(call, x, 2, call->cols, NULL);
