@@ -57,6 +57,9 @@ static inline __attribute__((always_inline)) void FN(row_shuffled)(const conv_ro
 	if (call->ahead)
 #pragma GCC unroll 8
 		for (int v = 0; v < 8; v++) __builtin_prefetch((const T *)call->ahead + x + v * L);
+	const VEC w0 = BROADCAST(taps[0]);
+#pragma GCC unroll 8
+	for (int v = 0; v < 8; v++) sum[v] = LOAD_LINE((const T *)call->row + x + v * L) * w0;
 	for (int64_t i = 0; i < call->cols; i += L) {
 		const T *row = (const T *)call->row + x + i;
 		const int64_t count = call->cols - i < L ? call->cols - i : L;
@@ -68,17 +71,9 @@ static inline __attribute__((always_inline)) void FN(row_shuffled)(const conv_ro
 			memcpy(rest, row + 8 * L, (size_t)(count - 1) * sizeof(T));
 			p[8] = LOAD_LINE(rest);
 		}
-		const VEC w0 = BROADCAST(taps[i]);
-		if (i == 0)
-#pragma GCC unroll 8
-			for (int v = 0; v < 8; v++) sum[v] = p[v] * w0;
-		else
-#pragma GCC unroll 8
-			for (int v = 0; v < 8; v++) sum[v] = MULADD(p[v], w0, sum[v]);
-		FN(order) order = first;
-		for (int64_t k = 1; k < count; k++) {
+		for (int64_t k = i == 0; k < count; k++) {
+			const FN(order) order = first + (__typeof__(first[0]))k;
 			const VEC w = BROADCAST(taps[i + k]);
-			order += 1;
 #pragma GCC unroll 8
 			for (int v = 0; v < 8; v++) sum[v] = MULADD(__builtin_shuffle(p[v], p[v + 1], order), w, sum[v]);
 		}
