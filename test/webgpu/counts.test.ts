@@ -1,5 +1,6 @@
 /** How often the shaders multiply, load, store and wait for an output: the numbers that docs/webgpu.md and the cost model rest on. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runOf } from '../../src/backend/webgpu/box.ts';
 import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
 import type { Algorithm } from '../../src/core/plan.ts';
 import { type Counts, count } from './counts.ts';
@@ -72,5 +73,32 @@ describe('an output of a separable sum', () => {
 		expect(counts.products).toBeLessThan(k + (window + 4) * 1.6);
 		// two a chunk, for the 16 or 8 outputs of a thread in it
 		expect(counts.barriers).toBeLessThan((2 / 8) * 1.6);
+	});
+});
+
+describe('an output of running sums', () => {
+	let gpu: WebGpu;
+	beforeAll(async () => {
+		gpu = await openWebGpu({ limits: { storage: 16384, threads: 256 } });
+	});
+	afterAll(() => gpu.dispose());
+
+	it('of 33 x 33 taps reads the image once, and adds little more than at any other size', async () => {
+		const [k, columns, chunk] = [33, 64, 4];
+		const taps = Array.from({ length: k }, () => new Array<number>(k).fill(0.5));
+		const counts = await perOutput(gpu, { ...FLOAT, taps }, 'box');
+		// a march of twice as many rows as come before it
+		const again = 1.5;
+		const read = counts.quads + counts.elements;
+		expect(read).toBeGreaterThanOrEqual(1);
+		expect(read).toBeLessThan((1 + (k + 7) / columns) * again);
+		expect(counts.stores).toBe(1);
+		expect(counts.products).toBeCloseTo(read, 0);
+		const run = runOf(k);
+		const staged = run * (1 + (k - run) / columns) + Math.floor(k / run) + (k % run);
+		expect(counts.staged).toBeCloseTo(staged * again, 1);
+		// a row sum on either side of the block's beginning, the two of them, whatever the window's height
+		expect(counts.additions).toBeLessThan(3 * again);
+		expect(counts.barriers).toBeCloseTo((3 / chunk) * again, 1);
 	});
 });
