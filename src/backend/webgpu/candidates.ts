@@ -12,7 +12,17 @@ import { PIECES_IN_FLIGHT } from './device.ts';
 import { accumulatorOf, GROUP, kernelWords, MAX_LIMBS, sumLimbs } from './direct.ts';
 import { DirectProgram } from './direct-program.ts';
 import type { Program } from './program.ts';
-import { boxObstacle, boxStripOf, directTiledObstacle, lanesOf, separableObstacle, stripOf, THREAD_ROWS, tiledWork } from './tiled.ts';
+import {
+	type BoxStrip,
+	boxObstacle,
+	boxStripOf,
+	directTiledObstacle,
+	lanesOf,
+	separableObstacle,
+	stripOf,
+	THREAD_ROWS,
+	tiledWork,
+} from './tiled.ts';
 import { TiledProgram } from './tiled-program.ts';
 import { chooseSizes, pieceNeeds, type TileLimits, workOf } from './tiler.ts';
 
@@ -190,6 +200,8 @@ function box(problem: Problem, facts: Facts): Answer {
 	const obstacle = boxObstacle(problem, facts.limits);
 	if (obstacle !== undefined) return { why: obstacle };
 	const taps = found.each;
+	const { columns } = boxStripOf(problem, facts.limits) as BoxStrip;
+	const beside = (cols: number) => (Math.max(0, cols - 1) * lanesOf(problem)) / columns;
 	const plan = planOf(problem, facts, {
 		algorithm: 'box',
 		shader: 'box',
@@ -202,7 +214,7 @@ function box(problem: Problem, facts: Facts): Answer {
 			tap: taps[kernel] as number,
 		})),
 		model: boxModel(problem, RELAXED),
-		products: average(problem.windows.map(({ cols }) => boxWork(cols))),
+		products: average(problem.windows.map(({ cols }) => boxWork(cols, beside(cols)))),
 	});
 	return { plan, why: `running sums, in one pass over the image; ${found.why}` };
 }

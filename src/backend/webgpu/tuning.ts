@@ -42,6 +42,7 @@ export const TUNINGS: readonly Tuning[] = [
 			[64, 8],
 			[64, 4],
 			[32, 8],
+			[32, 4],
 			[16, 8],
 			[16, 4],
 			[8, 4],
