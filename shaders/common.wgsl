@@ -74,6 +74,8 @@ struct Params {
 	lanes: u32, // elements from a tap to the next: channels side by side
 	plain: u32, // 1: every channel is stored with scale 1 and bias 0
 	march: u32, // output rows of one workgroup, where it walks down the image
+	run: u32, // box.wgsl: neighbours in a row that are summed first
+	block_row: u32, // box.wgsl: row of its block of tap_rows rows on which the window of output row 0 begins
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

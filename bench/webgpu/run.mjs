@@ -50,6 +50,10 @@ const product = (k) => {
 	const factor = Array.from({ length: k }, (_, j) => 2 ** -Math.abs(j - (k - 1) / 2));
 	return { data: Float32Array.from(factor.flatMap((a) => factor.map((b) => a * b))), shape: [k, k] };
 };
+const equal = (k, dtype) => ({
+	data: (dtype === 'uint8' ? Int32Array : Float32Array).from({ length: k * k }, () => (dtype === 'uint8' ? 1 : 1 / (k * k))),
+	shape: [k, k],
+});
 const bank = (m, k) => ({ data: Float32Array.from({ length: m * k * k }, (_, i) => Math.sin(1 + 3 * i) / k), shape: [m, k, k] });
 
 const CASES = [
@@ -58,6 +62,8 @@ const CASES = [
 	),
 	...[3, 5, 9].map((k) => ({ dtype: 'float16', k, method: 'direct', kernel: dense(k, 'float32') })),
 	...[3, 9, 15, 31, 63].map((k) => ({ dtype: 'float32', k, method: 'separable', kernel: product(k) })),
+	...[3, 9, 15, 31, 63, 127].map((k) => ({ dtype: 'float32', k, method: 'box', kernel: equal(k, 'float32') })),
+	...[9, 31].map((k) => ({ dtype: 'uint8', k, method: 'box', kernel: equal(k, 'uint8'), scale: 1 / (k * k) })),
 	{ dtype: 'float32', k: 5, method: 'direct', kernel: bank(8, 5), shape: [side / 4, side / 4] },
 	{ dtype: 'float32', k: 5, method: 'direct', kernel: dense(5, 'float32'), shape: [64, side / 32, side / 32] },
 ];
@@ -69,8 +75,17 @@ if (software) console.log('A software adapter: every case is verified, and no fi
 else if (!timed) console.log('The device has no timestamps: every case is verified, and no figures are taken.');
 const watch = software || !timed ? undefined : stopwatch(device);
 console.log('| image * kernel | plan | milliseconds | Gmultiply-adds/s | bytes moved at least | of a copy |\n|---|---|---|---|---|---|');
-for (const { dtype, k, method, kernel, shape = [side, side] } of CASES) {
-	const options = { mode: 'same', boundary: 'symmetric', method, layout: shape.length === 2 ? 'HW' : 'NHW', dtype, shape, backend: gpu };
+for (const { dtype, k, method, kernel, scale = 1, shape = [side, side] } of CASES) {
+	const options = {
+		mode: 'same',
+		boundary: 'symmetric',
+		method,
+		scale,
+		layout: shape.length === 2 ? 'HW' : 'NHW',
+		dtype,
+		shape,
+		backend: gpu,
+	};
 	const checked = await createConvolver(kernel, { ...options, verify: 'sample' });
 	const images = [];
 	for (let n = 0; n < IMAGES; n++) images.push(await gpu.upload(imageOf(dtype, shape, n)));
@@ -92,7 +107,7 @@ for (const { dtype, k, method, kernel, shape = [side, side] } of CASES) {
 		}
 		const copy = await copyKernel(device, watch, bytes / 2, passes);
 		const time = median(times.slice(3));
-		const taps = method === 'separable' ? 2 * k : k * k;
+		const taps = { direct: k * k, separable: 2 * k, box: 1 }[method];
 		console.log(
 			`| ${label} | ${name} | ${time.toFixed(3)} | ${((outputs * taps) / time / 1e6).toFixed(0)} | ${bytes} | ${((100 * median(copy.slice(3))) / time).toFixed(0)} % |`,
 		);

@@ -44,6 +44,11 @@ describe('the structure of the kernel', () => {
 	test('equal taps: running sums', () => {
 		expect(choice({ ...integers, kernel: box(63) }, desk)).toMatch(/^box-u8-/);
 	});
+	test('equal taps on a GPU: running sums where they are large, products where those are as fast', () => {
+		const onGpu = (side: number) => choice({ ...integers, kernel: box(side) }, workstation, { memory: 'device' });
+		expect(onGpu(31)).toMatch(/^box-u8-t\d+x\d+-r4x1@webgpu$/);
+		expect(onGpu(9)).toMatch(/^separable-u8-.*@webgpu$/);
+	});
 	test('integers never go through transforms or approximations', () => {
 		const { candidates } = decide({ ...integers, kernel: 63 }, desk, { tolerance: 0.5 });
 		for (const { algorithm, plan } of candidates) if (algorithm === 'fft' || algorithm === 'lowrank') expect(plan).toBeUndefined();

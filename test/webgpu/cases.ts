@@ -114,6 +114,18 @@ function productTaps(random: Random, dtype: Dtype, count: number, height: number
 	return taps;
 }
 
+/** One value for all taps of each kernel. */
+function equalTaps(random: Random, dtype: Dtype, count: number, height: number, width: number): Taps {
+	const { float, big } = DTYPES[dtype];
+	const taps: Taps = big ? new BigInt64Array(count * height * width) : new Float64Array(count * height * width);
+	for (let m = 0; m < count; m++) {
+		const few = pick(random, [1, 1, 2, 3, 0]);
+		const tap = float ? Math.fround(pick(random, [1 / (height * width), random.float() * 2 - 1, -1e-3, few])) : few;
+		taps.fill((big ? BigInt(tap) : tap) as never, m * height * width, (m + 1) * height * width);
+	}
+	return taps;
+}
+
 /** Dtypes of image, kernel and result: a compiled variant or two each. */
 export interface Family {
 	readonly image: Dtype;
@@ -121,6 +133,8 @@ export interface Family {
 	readonly output: Dtype;
 	/** No stride, no dilation: what tiles take. */
 	readonly dense: boolean;
+	/** All taps of a kernel are equal. */
+	readonly equal?: boolean;
 }
 
 /** Families for the tiled shaders: every way of loading, summing and storing, few enough that each is compiled once and met often. */
@@ -150,6 +164,12 @@ export function randomFamily(seed: number): Family {
 	return { image, kernel, output: random.below(2) === 0 ? image : pick(random, ALL), dense: false };
 }
 
+/** The family of a seed whose kernels are for running sums. */
+export function equalFamily(seed: number): Family {
+	const [image, kernel, output] = pick(randomStream(seed), DENSE);
+	return { image, kernel, output, dense: true, equal: true };
+}
+
 /** The case of a seed within a family. */
 export function randomCase(seed: number, family: Family): Case {
 	const random = randomStream(seed);
@@ -169,9 +189,10 @@ export function randomCase(seed: number, family: Family): Case {
 	let [height, width] = [1 + random.below(pick(random, [3, 5, 9])), 1 + random.below(pick(random, [3, 5, 9]))];
 	let mode: Mode = pick(random, ['full', 'same', 'valid']);
 	if (mode === 'valid' && (dilatedSize(height, dilation[0]) > sizes[2] || dilatedSize(width, dilation[1]) > sizes[3])) mode = 'same';
-	if (random.below(20) === 0) [height, width] = [1 + random.below(30), 1 + random.below(30)];
+	if (family.equal && random.below(32) === 0) [height, width] = [1 + random.below(63), 1 + random.below(63)];
+	else if (random.below(20) === 0 && !family.equal) [height, width] = [1 + random.below(30), 1 + random.below(30)];
 	if (mode === 'valid' && (dilatedSize(height, dilation[0]) > sizes[2] || dilatedSize(width, dilation[1]) > sizes[3])) mode = 'full';
-	const product = random.below(2) === 0;
+	const tapsOf = family.equal ? equalTaps : pick(random, [productTaps, kernelTaps]);
 	const rough = random.below(3) === 0;
 	const boundary = pick(random, BOUNDARIES);
 	const channels = sizes[1] * count;
@@ -195,7 +216,7 @@ export function randomCase(seed: number, family: Family): Case {
 			width,
 			count,
 			bank,
-			taps: (product ? productTaps : kernelTaps)(random, kernelDtype, count, height, width),
+			taps: tapsOf(random, kernelDtype, count, height, width),
 		},
 		mode,
 		boundary: random.below(3) === 0 ? [pick(random, BOUNDARIES), boundary] : [boundary, boundary],

@@ -16,16 +16,20 @@ const COUNTED = {
 	stores: [/fn store\([^{]*\{\n/, 4],
 	/** Barriers, counted by each thread that meets them. */
 	barriers: [/\n(?=\t*workgroupBarrier\(\);)/g, 1],
+	/** Elements of staged rows that running sums read. */
+	staged: [/fn four\([^{]*\{\n/, 4],
+	/** Additions of the sums of whole rows. */
+	additions: [/fn add\([^{]*\{\n/, 1],
 } as const;
 
 export type Counts = Record<keyof typeof COUNTED, number>;
 
 /** Threads count for themselves and hand over at each store: their last work is one, where the image is as wide as workgroups. */
 const COUNTERS = `
-@group(1) @binding(0) var<storage, read_write> counted: array<atomic<u32>, 5>;
-var<private> own: array<u32, 5>;
+@group(1) @binding(0) var<storage, read_write> counted: array<atomic<u32>, ${Object.keys(COUNTED).length}>;
+var<private> own: array<u32, ${Object.keys(COUNTED).length}>;
 fn hand_over() {
-	for (var k = 0u; k < 5u; k += 1u) {
+	for (var k = 0u; k < ${Object.keys(COUNTED).length}u; k += 1u) {
 		atomicAdd(&counted[k], own[k]);
 		own[k] = 0u;
 	}
@@ -43,8 +47,9 @@ export async function count(gpu: WebGpu, work: () => Promise<unknown>): Promise<
 	const { device } = gpu;
 	const [STORAGE, COPY_SRC, COPY_DST, MAP_READ] = [128, 4, 8, 1];
 	const layout = device.createBindGroupLayout({ entries: [{ binding: 0, visibility: 4, buffer: { type: 'storage' } }] });
-	const buffer = device.createBuffer({ size: 20, usage: STORAGE | COPY_SRC | COPY_DST });
-	device.queue.writeBuffer(buffer, 0, new Uint32Array(5)); // nothing else clears it
+	const bytes = 4 * Object.keys(COUNTED).length;
+	const buffer = device.createBuffer({ size: bytes, usage: STORAGE | COPY_SRC | COPY_DST });
+	device.queue.writeBuffer(buffer, 0, new Uint32Array(bytes / 4)); // nothing else clears it
 	const group = device.createBindGroup({ layout, entries: [{ binding: 0, resource: { buffer } }] });
 	const original = {
 		createShaderModule: device.createShaderModule.bind(device),
@@ -69,9 +74,9 @@ export async function count(gpu: WebGpu, work: () => Promise<unknown>): Promise<
 	} finally {
 		Object.assign(device, original);
 	}
-	const staging = device.createBuffer({ size: 20, usage: COPY_DST | MAP_READ });
+	const staging = device.createBuffer({ size: bytes, usage: COPY_DST | MAP_READ });
 	const encoder = device.createCommandEncoder();
-	encoder.copyBufferToBuffer(buffer, 0, staging, 0, 20);
+	encoder.copyBufferToBuffer(buffer, 0, staging, 0, bytes);
 	device.queue.submit([encoder.finish()]);
 	await staging.mapAsync(1);
 	const words = new Uint32Array(staging.getMappedRange());

@@ -16,20 +16,23 @@ export interface Spec extends Partial<Omit<Request, 'image' | 'kernel'>> {
 	readonly kernelDtype?: Dtype;
 	/** Rows of taps; each row as long as the first. */
 	readonly taps?: readonly (readonly number[])[];
+	/** Kernels of one bank instead, all of one size. */
+	readonly bank?: readonly (readonly (readonly number[])[])[];
 }
 
 export function problemOf(spec: Spec): Problem {
-	const { dtype = 'uint8', layout = 'HW', sizes = [1, 1, 16, 16], kernelDtype = 'int32', taps = [[1]], ...rest } = spec;
+	const { dtype = 'uint8', layout = 'HW', sizes = [1, 1, 16, 16], kernelDtype = 'int32', taps = [[1]], bank, ...rest } = spec;
+	const kernels = bank ?? [taps];
 	return makeProblem({
 		operation: 'convolve',
 		image: { dtype, layout, sizes },
 		kernel: {
 			dtype: kernelDtype,
-			height: taps.length,
-			width: taps[0]?.length ?? 0,
-			count: 1,
-			bank: false,
-			taps: new Float64Array(taps.flat()),
+			height: kernels[0]?.length ?? 0,
+			width: kernels[0]?.[0]?.length ?? 0,
+			count: kernels.length,
+			bank: bank !== undefined,
+			taps: new Float64Array(kernels.flat(2)),
 		},
 		mode: 'same',
 		boundary: ['mirror', 'mirror'],

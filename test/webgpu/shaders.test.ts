@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { MAX_LIMBS } from '../../src/backend/webgpu/direct.ts';
 import { bindGroupLayoutEntries, type Specialisation, specialisationKey, specialise } from '../../src/backend/webgpu/shaders.ts';
-import { stripBytes, stripOf, stripOverrides } from '../../src/backend/webgpu/tiled.ts';
+import { boxOverrides, boxStripBytes, boxStripOf, stripBytes, stripOf, stripOverrides } from '../../src/backend/webgpu/tiled.ts';
 import { tuningOf } from '../../src/backend/webgpu/tuning.ts';
 import { DTYPE_NAMES, DTYPES, type Dtype } from '../../src/core/dtype.ts';
 import { problemOf, ragged } from './problems.ts';
@@ -42,6 +42,7 @@ function* tiledVariants(): Generator<Specialisation> {
 	const constants = { TAP_QUADS: 16 };
 	const group = { WORKGROUP_X: 16, WORKGROUP_Y: 8 };
 	const wide = { SPAN: 1, LEAD: 0, LANES: 1, WIDE: 1, ...group };
+	const columns = { COLUMNS: 64, CHUNK: 8, WINDOW_QUADS: 4, BLOCK_ROWS: 32 };
 	const strip = { TILE_QUADS: 16, CHUNK: 16, THREAD_ROWS: 4, PRIME: 16, WINDOW_QUADS: 5, TERMS: 1 };
 	for (const IN of small) {
 		const { float, bytes } = DTYPES[DTYPE_NAMES[IN] as Dtype];
@@ -50,6 +51,7 @@ function* tiledVariants(): Generator<Specialisation> {
 				yield { shader: 'tiled', overrides: { IN, OUT, SUM, ...wide }, constants };
 				yield { shader: 'tiled', overrides: { IN, OUT, SUM, ...group, SPAN: 7, LEAD: 1, LANES: 3, WIDE: 0 }, constants };
 				yield { shader: 'separable', overrides: { IN, OUT, SUM, ...strip }, constants };
+				yield { shader: 'box', overrides: { IN, OUT, SUM, ...columns }, constants };
 			}
 		}
 	}
@@ -74,6 +76,16 @@ function* tiledVariants(): Generator<Specialisation> {
 				const overrides = { IN: 9, OUT: 8, SUM: REAL, ...stripOverrides(found) };
 				strips.set(JSON.stringify(overrides), { shader: 'separable', overrides, constants });
 			}
+		}
+	}
+	for (const storage of [4096, 16384]) {
+		for (let side = 1; side <= 97; side += 2) {
+			const problem = problemOf({ dtype: 'float32', kernelDtype: 'float32', taps: ragged(side, side), sizes: [1, 1, 99, 99] });
+			const found = boxStripOf(problem, { storage, threads: 256, tuning: tuningOf('') });
+			if (found === undefined) continue;
+			expect(boxStripBytes(found)).toBeLessThanOrEqual(storage);
+			const overrides = { IN: 9, OUT: 8, SUM: REAL, ...boxOverrides(found) };
+			strips.set(JSON.stringify(overrides), { shader: 'box', overrides, constants });
 		}
 	}
 	yield* strips.values();

@@ -91,22 +91,21 @@ describe('seams', () => {
 		['untiled', 'direct', { taps: ragged(5, 4), stride: [2, 1] }],
 		['separable', 'separable', { taps: [1, 3, -2, 1, 0.5].map((a) => [2, -1, 3, 1].map((b) => a * b)) }],
 	] as const;
-	it.each(BOUNDARIES.flatMap((boundary) => KINDS.map(([name, method, part]) => [boundary, name, method, part] as const)))(
-		'are bit-equal to one piece, %s, %s',
-		async (boundary, _, method, part) => {
-			for (const layout of ['HW', 'HWC', 'NCHW'] as const) {
-				const sizes = layout === 'HW' ? ([1, 1, 61, 67] as const) : ([layout === 'NCHW' ? 2 : 1, 3, 31, 37] as const);
-				const spec = { dtype: 'float32', kernelDtype: 'float32', layout, sizes, mode: 'full', ...part } as const;
-				const problem = problemOf({ ...spec, boundary: [boundary, boundary] });
-				const image = imageOf(problem);
-				const one = await runOnce(whole, problem, image, undefined, method);
-				for (const [limits, gpu] of cut) {
-					const { out } = await runOnce(gpu, problem, image, undefined, method);
-					expect(new Uint8Array(out.data.buffer), limits).toEqual(new Uint8Array(one.out.data.buffer));
-				}
+	const RUNNING = ['running sums', 'box', { taps: [1, 2, 3, 4, 5].map(() => [1, 1, 1, 1].map(() => Math.fround(1 / 7))) }] as const;
+	const CASES = BOUNDARIES.flatMap((boundary) => KINDS.map((kind) => [boundary, ...kind] as const));
+	it.each([...CASES, ['wrap', ...RUNNING] as const])('are bit-equal to one piece, %s, %s', async (boundary, _, method, part) => {
+		for (const layout of ['HW', 'HWC', 'NCHW'] as const) {
+			const sizes = layout === 'HW' ? ([1, 1, 61, 67] as const) : ([layout === 'NCHW' ? 2 : 1, 3, 31, 37] as const);
+			const spec = { dtype: 'float32', kernelDtype: 'float32', layout, sizes, mode: 'full', ...part } as const;
+			const problem = problemOf({ ...spec, boundary: [boundary, boundary] });
+			const image = imageOf(problem);
+			const one = await runOnce(whole, problem, image, undefined, method);
+			for (const [limits, gpu] of cut) {
+				const { out } = await runOnce(gpu, problem, image, undefined, method);
+				expect(new Uint8Array(out.data.buffer), limits).toEqual(new Uint8Array(one.out.data.buffer));
 			}
-		},
-	);
+		}
+	});
 
 	it('are named by the plan', async () => {
 		const gpu = await openWebGpu({ limits: { piece: 4096, blocked: 1 } });

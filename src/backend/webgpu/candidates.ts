@@ -1,5 +1,5 @@
 /** What this backend can do with a problem, at what predicted cost, or why not. Pure: limits and facts are arguments. */
-import { directModel, type ErrorModel, splitModel } from '../../core/bounds.ts';
+import { boxModel, directModel, type ErrorModel, splitModel } from '../../core/bounds.ts';
 import { DTYPES } from '../../core/dtype.ts';
 import { FaltungError } from '../../core/errors.ts';
 import { ALGORITHMS, type Algorithm, type Candidate, type Plan, planName } from '../../core/plan.ts';
@@ -7,11 +7,22 @@ import { cannotOverflow, isPlain, type Problem, sumMagnitude } from '../../core/
 import type { Step } from '../../core/steps.ts';
 import { boxOf, type Found, productOf, productsOf, type Split } from '../../core/structure.ts';
 import type { PlanWish } from '../backend.ts';
+import { boxWork } from './box.ts';
 import { PIECES_IN_FLIGHT } from './device.ts';
 import { accumulatorOf, GROUP, kernelWords, MAX_LIMBS, sumLimbs } from './direct.ts';
 import { DirectProgram } from './direct-program.ts';
 import type { Program } from './program.ts';
-import { directTiledObstacle, lanesOf, separableObstacle, stripOf, THREAD_ROWS, tiledWork } from './tiled.ts';
+import {
+	type BoxStrip,
+	boxObstacle,
+	boxStripOf,
+	directTiledObstacle,
+	lanesOf,
+	separableObstacle,
+	stripOf,
+	THREAD_ROWS,
+	tiledWork,
+} from './tiled.ts';
 import { TiledProgram } from './tiled-program.ts';
 import { chooseSizes, pieceNeeds, type TileLimits, workOf } from './tiler.ts';
 
@@ -19,12 +30,13 @@ import { chooseSizes, pieceNeeds, type TileLimits, workOf } from './tiler.ts';
  * Constants of the cost model. NOT measured: no real GPU was at hand. Host copies into and out of mapped memory run at a memcpy's
  * speed, one crossing of PCIe 5 at 50 GB/s (research on dawn.node). A large GPU is taken to do 2·10^13 multiply-adds a second and to
  * move 2·10^12 bytes. One load per tap, as in direct.wgsl, is bound by the load units, a quarter of that; tiled.wgsl issues little but
- * multiply-adds, separable.wgsl reads workgroup memory about as often as it multiplies (counts: bench/results/webgpu-static.md).
+ * multiply-adds, separable.wgsl reads workgroup memory about as often as it multiplies, and box.wgsl does little else, a word at a time,
+ * at a quarter of the rate of multiply-adds, 128 bytes a clock and processor (counts: bench/results/webgpu-static.md).
  */
 const HOST_BYTES_PER_MS = 8e6;
 const BUS_BYTES_PER_MS = 50e6;
 const MEMORY_BYTES_PER_MS = 2e9;
-const PRODUCTS_PER_MS = { direct: 5e9, tiled: 15e9, separable: 10e9 } as const;
+const PRODUCTS_PER_MS = { direct: 5e9, tiled: 15e9, separable: 10e9, box: 5e9 } as const;
 const LATENCY_MS = 0.3;
 /**
  * An emulation on two CPU cores, shared with other work: fitted to lavapipe (Mesa 25.0, llvmpipe 256 bits), u8 K = 3 on 20,000² pixels
@@ -85,7 +97,7 @@ interface Way {
 	readonly shader: keyof typeof PRODUCTS_PER_MS;
 	readonly steps: readonly Step[];
 	readonly model: ErrorModel;
-	/** Multiply-adds of an output, on the average of the bank. */
+	/** Multiply-adds of an output, on the average of the bank; of running sums, words of workgroup memory. */
 	readonly products: number;
 }
 
@@ -94,7 +106,7 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 	const work = workOf(way);
 	const sizes = chooseSizes(problem, limits, work);
 	const tile = { height: Math.max(1, sizes[2]), width: Math.max(1, sizes[3]) };
-	const block = { height: way.shader === 'direct' ? 1 : THREAD_ROWS, width: GROUP };
+	const block = { height: way.shader === 'direct' ? 1 : THREAD_ROWS, width: way.shader === 'box' ? 1 : GROUP };
 	const outputs = outputsOf(problem);
 	const imageBytes = problem.image.sizes.reduce((a, b) => a * b, 1) * DTYPES[problem.image.dtype].bytes;
 	const bytes = imageBytes + outputs * DTYPES[problem.output.dtype].bytes;
@@ -181,10 +193,30 @@ function lowrank(problem: Problem, facts: Facts, tolerance: number | undefined):
 	return split(problem, facts, 'lowrank', productsOf(problem, tolerance));
 }
 
-/** Why running sums are not used. */
-function box(problem: Problem): Answer {
-	const { each, why } = boxOf(problem);
-	return { why: each === undefined ? why : "there are no running sums here; 'separable' reads and writes the image once as well" };
+/** Running sums, by box.wgsl. */
+function box(problem: Problem, facts: Facts): Answer {
+	const found = boxOf(problem);
+	if (found.each === undefined) return { why: found.why };
+	const obstacle = boxObstacle(problem, facts.limits);
+	if (obstacle !== undefined) return { why: obstacle };
+	const taps = found.each;
+	const { columns } = boxStripOf(problem, facts.limits) as BoxStrip;
+	const beside = (cols: number) => (Math.max(0, cols - 1) * lanesOf(problem)) / columns;
+	const plan = planOf(problem, facts, {
+		algorithm: 'box',
+		shader: 'box',
+		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({
+			kind: 'box',
+			kernel,
+			rows,
+			cols,
+			first,
+			tap: taps[kernel] as number,
+		})),
+		model: boxModel(problem, RELAXED),
+		products: average(problem.windows.map(({ cols }) => boxWork(cols, beside(cols)))),
+	});
+	return { plan, why: `running sums, in one pass over the image; ${found.why}` };
 }
 
 function answer(problem: Problem, facts: Facts, algorithm: Algorithm, wish: PlanWish): Answer {
@@ -199,7 +231,7 @@ function answer(problem: Problem, facts: Facts, algorithm: Algorithm, wish: Plan
 			case 'lowrank':
 				return lowrank(problem, facts, wish.tolerance);
 			case 'box':
-				return box(problem);
+				return box(problem, facts);
 			case 'fft':
 				return { why: 'this backend has no transform' };
 		}
@@ -222,13 +254,24 @@ export function candidates(problem: Problem, wish: PlanWish, facts: Facts): Cand
 
 /** The shader behind a plan of `candidates`. */
 export function programOf(problem: Problem, plan: Plan, limits: TileLimits): Program {
-	if (plan.algorithm !== 'direct') {
-		const products = plan.steps.map((step) => (step.kind === 'separable' ? step.products : []));
-		const strip = stripOf(problem, Math.max(...products.map(({ length }) => length)), limits);
-		if (strip === undefined) throw new Error(`no strip for ${plan.name}`); // candidates() asked before
-		return new TiledProgram(problem, plan.name, { strip, products, tuning: limits.tuning });
+	const { tuning } = limits;
+	const noStrip = () => new Error(`no strip for ${plan.name}`); // candidates() asked before
+	switch (plan.algorithm) {
+		case 'separable':
+		case 'lowrank': {
+			const products = plan.steps.map((step) => (step.kind === 'separable' ? step.products : []));
+			const strip = stripOf(problem, Math.max(...products.map(({ length }) => length)), limits);
+			if (strip === undefined) throw noStrip();
+			return new TiledProgram(problem, plan.name, { shader: 'separable', strip, products, tuning });
+		}
+		case 'box': {
+			const strip = boxStripOf(problem, limits);
+			if (strip === undefined) throw noStrip();
+			const taps = plan.steps.map((step) => (step.kind === 'box' ? step.tap : 0));
+			return new TiledProgram(problem, plan.name, { shader: 'box', strip, taps, tuning });
+		}
+		default:
+			if (plan.block.height !== THREAD_ROWS) return new DirectProgram(problem, plan.name, limits.blocked);
+			return new TiledProgram(problem, plan.name, { shader: 'tiled', compiledFrom: limits.blocked, tuning });
 	}
-	if (plan.block.height === THREAD_ROWS)
-		return new TiledProgram(problem, plan.name, { compiledFrom: limits.blocked, tuning: limits.tuning });
-	return new DirectProgram(problem, plan.name, limits.blocked);
 }

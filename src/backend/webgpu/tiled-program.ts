@@ -1,4 +1,4 @@
-/** tiled.wgsl and separable.wgsl as programs; results whose rows are no whole quads are packed by compact.wgsl afterwards. */
+/** tiled.wgsl, separable.wgsl and box.wgsl as programs; results whose rows are no whole quads are packed by compact.wgsl afterwards. */
 import { DTYPES } from '../../core/dtype.ts';
 import type { Problem } from '../../core/problem.ts';
 import { type Lease, roundUp, USAGE } from './buffers.ts';

@@ -5,6 +5,7 @@
 import { DTYPE_NAMES, DTYPES } from '../../core/dtype.ts';
 import { isPlain, type KernelWindow, type Problem, sumMagnitude } from '../../core/problem.ts';
 import type { Product } from '../../core/steps.ts';
+import { runOf } from './box.ts';
 import { arrangementOf, fillWords, OVERFLOW_CODES, ROUNDING_CODES, singleBits, sumLimbs } from './direct.ts';
 import type { PieceInput } from './program.ts';
 import { type Specialisation, uniformWords } from './shaders.ts';
@@ -23,9 +24,10 @@ const MOST_TAP_QUADS = 4096;
 /** Channels side by side: a row of taps has zeros between them, which are multiplied where the width is not compiled in. */
 const MOST_LANES = 4;
 
-/** What 65,535 workgroups, which every device has along an axis, cover of the narrowest and of the lowest tiles. */
-const MOST_ELEMENTS = 65535 * 16;
-const MOST_ROWS = 65535 * THREAD_ROWS;
+/** Workgroups that every device has along an axis, and what they cover of the narrowest and of the lowest tiles. */
+const MOST_WORKGROUPS = 65535;
+const MOST_ELEMENTS = MOST_WORKGROUPS * 16;
+const MOST_ROWS = MOST_WORKGROUPS * THREAD_ROWS;
 
 const IN_FLOAT32 = 2n ** 24n;
 
@@ -48,7 +50,7 @@ function held(problem: Problem): Held | undefined {
 /** Channels side by side in a row of memory. */
 export const lanesOf = (problem: Problem): number => (arrangementOf(problem.output.layout) === 'interleaved' ? problem.image.sizes[1] : 1);
 
-/** Why neither tiled shader takes a problem; undefined where they do. */
+/** Why no tiled shader takes a problem; undefined where they do. */
 export function tiledObstacle(problem: Problem): string | undefined {
 	const strides = [...problem.stride, ...problem.dilation];
 	if (strides.some((step) => step !== 1)) return 'tiles share pixels only where stride and dilation are 1';
@@ -123,11 +125,11 @@ export function stripOf(problem: Problem, terms: number, limits: WorkgroupLimits
 	return undefined;
 }
 
-/** Output rows that one workgroup walks down. */
-function marchOf(strip: Strip, rows: number, strips: number, { workgroups, march }: Tuning): number {
+/** Output rows that one workgroup walks down, where it loads `before` rows before the first. */
+function marchOf(chunk: number, before: number, rows: number, strips: number, { workgroups, march }: Tuning): number {
 	const share = rows / Math.max(1, Math.ceil(workgroups / strips));
-	const least = Math.max(strip.chunk, 2 * strip.prime); // at most half as many rows again are loaded
-	return strip.chunk * Math.ceil(Math.min(march, Math.max(least, share)) / strip.chunk);
+	const least = Math.max(chunk, 2 * before); // at most half as many rows again are loaded
+	return chunk * Math.ceil(Math.min(march, Math.max(least, share)) / chunk);
 }
 
 /** Why separable.wgsl does not take a problem. */
@@ -141,11 +143,54 @@ export function separableObstacle(problem: Problem, terms: number, limits: Workg
 		: undefined;
 }
 
+// ── strips of box.wgsl ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A strip: elements of a row, rows of a chunk, quads of the widest window, rows of the tallest. */
+export interface BoxStrip {
+	readonly columns: number;
+	readonly chunk: number;
+	readonly window: number;
+	readonly rows: number;
+}
+
+/** Windows come in a few heights, so that kernels of about one size share a pipeline. */
+const BLOCK_STEP = 8;
+
+/** Bytes of workgroup memory that a strip takes. */
+export const boxStripBytes = ({ columns, chunk, window, rows }: BoxStrip): number =>
+	4 * (2 * chunk * (columns + QUAD * window) + (rows + chunk) * columns);
+
+/** The first shape that fits a workgroup; undefined where none does. */
+export function boxStripOf(problem: Problem, limits: WorkgroupLimits): BoxStrip | undefined {
+	const tallest = Math.max(1, ...problem.windows.map((window) => window.rows));
+	const rows = BLOCK_STEP * Math.ceil(tallest / BLOCK_STEP);
+	const window = WINDOW_STEP * Math.ceil(widestQuads(problem) / WINDOW_STEP);
+	for (const [columns, chunk] of limits.tuning.boxes) {
+		const strip = { columns, chunk, window, rows };
+		if (boxStripBytes(strip) <= limits.storage && columns <= limits.threads) return strip;
+	}
+	return undefined;
+}
+
+/** Why box.wgsl does not take a problem. */
+export function boxObstacle(problem: Problem, limits: WorkgroupLimits): string | undefined {
+	const common = tiledObstacle(problem);
+	if (common !== undefined) return common;
+	const strip = boxStripOf(problem, limits);
+	if (strip === undefined) {
+		const sides = [...problem.windows.map(({ rows, cols }) => `${rows}x${cols}`)];
+		return `running sums of ${sides.join(', ')} do not fit the ${limits.storage} bytes and ${limits.threads} threads of a workgroup`;
+	}
+	const elements = problem.output.sizes[3] * lanesOf(problem);
+	const most = MOST_WORKGROUPS * strip.columns;
+	return elements > most ? `a dispatch of strips of ${strip.columns} has at most ${most} elements in a row` : undefined;
+}
+
 // ── dispatches ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** One dispatch: some planes of one kernel of the bank. */
 export interface Job {
-	readonly shader: 'tiled' | 'separable';
+	readonly shader: 'tiled' | 'separable' | 'box';
 	readonly specialisation: Specialisation;
 	readonly params: Uint32Array;
 	readonly taps: Uint32Array;
@@ -153,12 +198,13 @@ export interface Job {
 }
 
 /**
- * What the taps of a window are: themselves, or products for separable.wgsl in strips. `compiledFrom`: outputs of a piece from which
- * compiling a window's width in pays.
+ * What stands for the taps of a window: themselves (`compiledFrom`: outputs of a piece from which compiling a window's width in pays),
+ * products for separable.wgsl in strips, or the one value that all of them have.
  */
 export type TapForm = { readonly tuning: Tuning } & (
-	| { readonly strip?: undefined; readonly compiledFrom: number }
-	| { readonly strip: Strip; readonly products: readonly (readonly Product[])[] }
+	| { readonly shader: 'tiled'; readonly compiledFrom: number }
+	| { readonly shader: 'separable'; readonly strip: Strip; readonly products: readonly (readonly Product[])[] }
+	| { readonly shader: 'box'; readonly strip: BoxStrip; readonly taps: readonly number[] }
 );
 
 function tapBits(problem: Problem, tap: number | bigint): number {
@@ -175,7 +221,8 @@ function placed(problem: Problem, taps: ArrayLike<number | bigint>, lead: number
 
 function tapWords(problem: Problem, kernel: number, form: TapForm, lead: number, quads: number): number[] {
 	const { rows, cols, taps } = problem.windows[kernel] as KernelWindow;
-	if (form.strip === undefined) {
+	if (form.shader === 'box') return [tapBits(problem, form.taps[kernel] as number), 0, 0, 0];
+	if (form.shader === 'tiled') {
 		return Array.from({ length: rows }, (_, j) => placed(problem, taps.subarray(j * cols, (j + 1) * cols), lead, quads)).flat();
 	}
 	const column = (product: Product) => {
@@ -222,21 +269,14 @@ export function jobsOf(problem: Problem, piece: Piece, input: PieceInput, form: 
 			SUM: held(problem) as Held,
 		};
 		const constants = { TAP_QUADS: TABLE_STEP * Math.ceil(Math.max(1, words.length / QUAD) / TABLE_STEP) };
-		const march =
-			form.strip === undefined
-				? 0
-				: marchOf(form.strip, height, Math.ceil(quadsOf(elements) / form.strip.quads) * planes * batches, form.tuning);
-		const specialisation: Specialisation =
-			form.strip === undefined
-				? {
-						shader: 'tiled',
-						overrides: {
-							...common,
-							...tiledOverrides({ lead, span, lanes }, form.tuning, elements * height * channels * batches >= form.compiledFrom),
-						},
-						constants,
-					}
-				: { shader: 'separable', overrides: { ...common, ...stripOverrides(form.strip) }, constants };
+		const outputs = elements * height * channels * batches;
+		const { tile, march, overrides } = geometryOf(
+			form,
+			window,
+			{ lead, span, lanes },
+			{ elements, height, layers: planes * batches, outputs },
+		);
+		const specialisation: Specialisation = { shader: form.shader, overrides: { ...common, ...overrides }, constants };
 		const firstChannel = piece.channel.start + outFirst;
 		const params = {
 			width: elements,
@@ -272,23 +312,48 @@ export function jobsOf(problem: Problem, piece: Piece, input: PieceInput, form: 
 			lanes,
 			plain: plain ? 1 : 0,
 			march,
+			run: runOf(Math.max(1, window.cols)),
+			block_row: piece.row.start % Math.max(1, window.rows),
 		};
-		const [x, y] =
-			form.strip === undefined
-				? [quadsOf(elements) / form.tuning.workgroup.x, height / (THREAD_ROWS * form.tuning.workgroup.y)]
-				: [quadsOf(elements) / form.strip.quads, height / march];
 		for (let first = 0; first < planes * batches; first += layers) {
 			const z = Math.min(layers, planes * batches - first);
 			jobs.push({
-				shader: specialisation.shader as Job['shader'],
+				shader: form.shader,
 				specialisation,
 				params: uniformWords('tiled', { ...params, first_plane: first }),
 				taps: Uint32Array.from(words),
-				groups: [Math.ceil(x), Math.ceil(y), z],
+				groups: [Math.ceil(elements / tile.columns), Math.ceil(height / tile.rows), z],
 			});
 		}
 	}
 	return jobs;
+}
+
+/** What a workgroup covers, of how many elements and rows, and the variant of the shader that does it. */
+function geometryOf(
+	form: TapForm,
+	window: KernelWindow,
+	taps: { lead: number; span: number; lanes: number },
+	piece: { elements: number; height: number; layers: number; outputs: number },
+) {
+	const { tuning } = form;
+	const strips = (columns: number) => Math.ceil(piece.elements / columns) * piece.layers;
+	switch (form.shader) {
+		case 'tiled': {
+			const tile = { columns: QUAD * tuning.workgroup.x, rows: THREAD_ROWS * tuning.workgroup.y };
+			return { tile, march: 0, overrides: tiledOverrides(taps, tuning, piece.outputs >= form.compiledFrom) };
+		}
+		case 'separable': {
+			const columns = QUAD * form.strip.quads;
+			const march = marchOf(form.strip.chunk, form.strip.prime, piece.height, strips(columns), tuning);
+			return { tile: { columns, rows: march }, march, overrides: stripOverrides(form.strip) };
+		}
+		case 'box': {
+			const { columns, chunk } = form.strip;
+			const march = marchOf(chunk, Math.max(0, window.rows - 1), piece.height, strips(columns), tuning);
+			return { tile: { columns, rows: march }, march, overrides: boxOverrides(form.strip) };
+		}
+	}
 }
 
 function tiledOverrides(
@@ -310,6 +375,14 @@ export const stripOverrides = ({ quads, chunk, prime, window, terms }: Strip) =>
 	PRIME: prime,
 	WINDOW_QUADS: window,
 	TERMS: terms,
+});
+
+/** The override constants of box.wgsl. */
+export const boxOverrides = ({ columns, chunk, window, rows }: BoxStrip) => ({
+	COLUMNS: columns,
+	CHUNK: chunk,
+	WINDOW_QUADS: window,
+	BLOCK_ROWS: rows,
 });
 
 /** Both index maps: rows as the elements where they begin, then columns, in elements, of every lane. */

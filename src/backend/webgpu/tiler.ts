@@ -6,6 +6,7 @@ import { FaltungError } from '../../core/errors.ts';
 import type { PerAxis } from '../../core/ndarray.ts';
 import type { Plan } from '../../core/plan.ts';
 import { describe, dilatedSize, type Problem } from '../../core/problem.ts';
+import { boxWork } from './box.ts';
 import type { Range } from './region.ts';
 import type { Tuning } from './tuning.ts';
 
@@ -73,9 +74,12 @@ function largest(most: number, fits: (count: number) => boolean): number {
 	return low;
 }
 
-/** Multiply-adds of one output, of the largest window. */
+/** Multiply-adds of one output, of the largest window; of running sums, the words of workgroup memory, which take their place. */
 export function workOf({ steps }: Pick<Plan, 'steps'>): number {
-	const work = steps.map((step) => (step.kind === 'separable' ? step.products.length * (step.rows + step.cols) : step.rows * step.cols));
+	const work = steps.map((step) => {
+		if (step.kind === 'separable') return step.products.length * (step.rows + step.cols);
+		return step.kind === 'box' ? boxWork(step.cols) : step.rows * step.cols;
+	});
 	return Math.max(1, ...work);
 }
 

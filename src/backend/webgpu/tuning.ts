@@ -12,6 +12,8 @@ export interface Tuning {
 	readonly compiledWidth: number;
 	/** Shapes of strips of separable.wgsl, the best first: the first that fits a workgroup is taken. */
 	readonly strips: readonly (readonly [quads: number, chunk: number])[];
+	/** Shapes of strips of box.wgsl, likewise; a thread owns an element of every row. */
+	readonly boxes: readonly (readonly [columns: number, chunk: number])[];
 	/** Workgroups that keep every processor busy; with more, a strip marches further and loads fewer rows again. */
 	readonly workgroups: number;
 	/** Most output rows of a march. */
@@ -33,6 +35,17 @@ export const TUNINGS: readonly Tuning[] = [
 			[8, 8],
 			[4, 8],
 			[4, 4],
+		],
+		// the wider, the less of a row is beside the strip; short chunks leave room for more workgroups on a processor
+		boxes: [
+			[128, 8],
+			[64, 8],
+			[64, 4],
+			[32, 8],
+			[32, 4],
+			[16, 8],
+			[16, 4],
+			[8, 4],
 		],
 		workgroups: 512,
 		march: 256,

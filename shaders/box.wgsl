@@ -1,0 +1,586 @@
+// A kernel whose taps are all equal, in one pass over the image: sums of neighbours along the rows, running sums down the columns.
+// Nothing is ever subtracted, so what has left the window leaves no trace.
+//
+// Geometry. A workgroup owns a strip of COLUMNS elements and walks down `march` output rows, CHUNK rows at a time; a thread owns one
+// element of every row:
+//
+//   load   the chunk's rows and the elements beside the strip, every pixel once, times the tap, into `staged`
+//   runs   sums of `run` neighbours in each row, beside them
+//   down   of those, and the pixels that are left over, the sum of a row of the window; from such sums those of whole windows, into `sums`
+//   store  the chunk's results, in quads
+//
+// With runs of about √tap_cols pixels a row sum takes 2·√tap_cols additions, of the same pixels in the same order wherever it lies.
+// Down a column (van Herk; Gil and Werman) rows come in blocks of tap_rows: a window that is no block is the end of one, summed from its
+// last row up, and the beginning of the next, summed from its first row down: 3 additions, however tall the window. Blocks begin at
+// multiples of tap_rows of the whole result's rows, so neither pieces nor marches move them.
+//
+// So the image is read once, but for tap_cols − 1 columns a strip and tap_rows − 1 rows a march, and written once.
+
+// ── begin: a copy of common.wgsl, made by scripts/shaders.mjs; edit it there ──
+
+// What the tiled shaders share: how pixels are loaded and results stored. A thread works on quads: 4 elements side by side in a row.
+//
+// Rows are rows of memory: planar images have one plane a channel and one lane; where channels lie side by side a row is all of
+// them and taps are `lanes` elements apart. Input rows are whole quads where `aligned`, output rows always: in every dtype a quad is
+// whole 32-bit words that nobody else writes. A position of the window's reach finds its source through the index maps, but for
+// quads wholly inside the image, which are loaded at once.
+//
+// A quad in registers is 4 words of the sum's type: float32 bits (SUM = REAL), integers that float32 holds exactly (EXACT: every
+// partial sum is below 2^24) or integers modulo 2^32 (WORD), which are only ever stored plain. What is NaN or infinite is decided on bits: a WGSL compiler may
+// assume that neither occurs. A sum over a non-finite pixel is itself not finite, because taps are never known when compiling.
+
+// Indices into DTYPE_NAMES (src/core/dtype.ts): 0 … 5 are integers of at most 32 bits, unsigned ones even; 8 and 9 are floats.
+override IN: u32 = 9u;
+override OUT: u32 = 9u;
+override SUM: u32 = 0u;
+// Quads of `taps`, at least as many as are read.
+const TAP_QUADS = 16u;
+
+const REAL = 0u;
+const EXACT = 1u;
+const WORD = 2u;
+
+const U32 = 4u;
+const I32 = 5u;
+const F16 = 8u;
+const F32 = 9u;
+
+const SATURATE = 0u;
+const WRAP = 1u;
+const THROW = 2u;
+
+const NEAREST_EVEN = 0u;
+const HALF_AWAY = 1u;
+const TRUNCATE = 2u;
+const FLOOR = 3u;
+
+const OUTSIDE = 0xffffffffu;
+const EXPONENT = 0x7f800000u;
+const MAGNITUDE = 0x7fffffffu;
+const NAN = 0x7fc00000u;
+
+struct Params {
+	width: u32, // output elements of a row
+	rows: u32, // rows of an output plane
+	out_pitch: u32, // elements from one output row to the next: a multiple of 4
+	first_plane: u32, // plane of the dispatch's first layer
+	planes: u32, // planes of one image of the batch that this kernel of the bank computes
+	out_planes: u32, // planes of one image of the piece's result
+	out_first: u32, // and which of them plane 0 gives; the next is `kernels` further
+	kernels: u32,
+	first_channel: u32, // result channel of plane 0
+	first_element: u32, // element of the image at row 0, column 0 of plane 0
+	batch_stride: u32, // of the image, in elements
+	channel_stride: u32,
+	row_pitch: u32,
+	aligned: u32, // 1: every input row begins on a whole quad
+	row_count: u32, // entries of the rows' map; the columns' follows in `maps`
+	col_count: u32,
+	row_shift: u32, // map entry under window row 0 of output row 0; and column, which may be negative (two's complement)
+	col_shift: u32,
+	row_begin: u32, // map entries row_begin … row_end − 1 are row_origin + k·row_pitch (modulo 2^32)
+	row_end: u32,
+	row_origin: u32,
+	col_begin: u32, // the same in elements
+	col_end: u32,
+	col_origin: u32,
+	fill: u32, // what lies outside, as loaded
+	overflow: u32,
+	rounding: u32,
+	tap_rows: u32, // of the window; 0: every tap is zero
+	tap_cols: u32,
+	quads: u32, // quads of a row of taps
+	lead: u32, // zero taps in front of each row
+	lanes: u32, // elements from a tap to the next: channels side by side
+	plain: u32, // 1: every channel is stored with scale 1 and bias 0
+	march: u32, // output rows of one workgroup, where it walks down the image
+	run: u32, // box.wgsl: neighbours in a row that are summed first
+	block_row: u32, // box.wgsl: row of its block of tap_rows rows on which the window of output row 0 begins
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> taps: array<vec4u, TAP_QUADS>;
+@group(0) @binding(2) var<storage, read> image: array<u32>;
+@group(0) @binding(3) var<storage, read> wide_image: array<vec4u>; // the same memory, for elements of 4 bytes
+@group(0) @binding(4) var<storage, read> maps: array<u32>;
+@group(0) @binding(5) var<storage, read> epilogues: array<u32>; // scale, bias, plain: one triple a result channel
+@group(0) @binding(6) var<storage, read_write> result: array<u32>; // for elements of 1 and 2 bytes
+@group(0) @binding(7) var<storage, read_write> wide_result: array<vec4u>; // for elements of 4
+// Lowest element that does not fit under 'throw'.
+@group(0) @binding(8) var<storage, read_write> overflow_at: atomic<u32>;
+
+// ── pixels ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+fn is_signed(dtype: u32) -> bool {
+	return dtype < F16 && (dtype & 1u) == 1u;
+}
+
+// log2 of the bytes of an element.
+fn size_of(dtype: u32) -> u32 {
+	return select(dtype - 7u, dtype >> 1u, dtype < F16);
+}
+
+// float16 bits as float32 bits; NaN and infinity stay what they are.
+fn widen_half(bits: vec4u) -> vec4u {
+	let sign = (bits & vec4u(0x8000u)) << vec4u(16u);
+	let magnitude = bits & vec4u(0x7fffu);
+	// the exponent's bias differs by 112, that of infinity by twice that; a subnormal is taken as 2^-14·(1 + …), less 2^-14
+	let shifted = (magnitude << vec4u(13u)) + select(vec4u(112u << 23u), vec4u(224u << 23u), magnitude >= vec4u(0x7c00u));
+	let subnormal = bitcast<vec4u>(bitcast<vec4f>(shifted + vec4u(1u << 23u)) - vec4f(0x1p-14f));
+	return sign | select(shifted, subnormal, magnitude < vec4u(0x400u));
+}
+
+// Loaded elements, integers extended to 32 bits, in the sum's type.
+fn in_sum(raw: vec4u) -> vec4u {
+	if (SUM == WORD || IN == F32) { return raw; }
+	if (IN == F16) { return widen_half(raw); }
+	if (is_signed(IN)) { return bitcast<vec4u>(vec4f(bitcast<vec4i>(raw))); }
+	return bitcast<vec4u>(vec4f(raw));
+}
+
+fn extract(word: u32, shift: u32, bits: u32) -> u32 {
+	if (is_signed(IN)) { return bitcast<u32>(extractBits(bitcast<i32>(word), shift, bits)); }
+	return extractBits(word, shift, bits);
+}
+
+fn element(at: u32) -> u32 {
+	if (size_of(IN) == 0u) { return extract(image[at >> 2u], (at & 3u) * 8u, 8u); }
+	if (size_of(IN) == 1u) { return extract(image[at >> 1u], (at & 1u) * 16u, 16u); }
+	return image[at];
+}
+
+// The quad that begins at a multiple of 4 elements.
+fn whole_quad(at: u32) -> vec4u {
+	if (size_of(IN) == 0u) {
+		let word = image[at >> 2u];
+		return in_sum(vec4u(extract(word, 0u, 8u), extract(word, 8u, 8u), extract(word, 16u, 8u), extract(word, 24u, 8u)));
+	}
+	if (size_of(IN) == 1u) {
+		let low = image[at >> 1u];
+		let high = image[(at >> 1u) + 1u];
+		return in_sum(vec4u(extract(low, 0u, 16u), extract(low, 16u, 16u), extract(high, 0u, 16u), extract(high, 16u, 16u)));
+	}
+	return in_sum(wide_image[at >> 2u]);
+}
+
+// Where the source row of a position begins in its plane, or OUTSIDE.
+fn line_of(row: u32) -> u32 {
+	if (row >= params.row_begin && row < params.row_end) { return params.row_origin + row * params.row_pitch; }
+	if (row >= params.row_count) { return OUTSIDE; } // below the last row: nobody uses it
+	return maps[row];
+}
+
+// The element at a position; positions beyond the map lie under zero taps only.
+fn mapped(base: u32, line: u32, col: i32) -> u32 {
+	if (line == OUTSIDE || col < 0 || col >= i32(params.col_count)) { return params.fill; }
+	let at = maps[params.row_count + u32(col)];
+	if (at == OUTSIDE) { return params.fill; }
+	return element(base + line + at);
+}
+
+// Every quad from col to col + 4·quads lies inside the image, where addresses are linear.
+fn inside(col: i32, quads: u32) -> bool {
+	return col >= i32(params.col_begin) && col + 4 * i32(quads) <= i32(params.col_end);
+}
+
+// 4 positions of a row from `col` on. @param direct no position needs the map, and the quad is whole
+fn quad(base: u32, line: u32, col: i32, direct: bool) -> vec4u {
+	let at = base + line + params.col_origin + u32(col);
+	if (direct || (params.aligned != 0u && line != OUTSIDE && inside(col, 1u))) { return whole_quad(at); }
+	let linear = line != OUTSIDE && inside(col, 1u);
+	var raw: vec4u;
+	for (var e = 0u; e < 4u; e += 1u) {
+		if (linear) {
+			raw[e] = element(at + e);
+		} else {
+			raw[e] = mapped(base, line, col + i32(e));
+		}
+	}
+	return in_sum(raw);
+}
+
+// ── sums ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+fn multiply_add(tap: u32, pixels: vec4u, sums: vec4u) -> vec4u {
+	if (SUM == WORD) { return tap * pixels + sums; }
+	return bitcast<vec4u>(fma(vec4f(bitcast<f32>(tap)), bitcast<vec4f>(pixels), bitcast<vec4f>(sums)));
+}
+
+fn plus(a: vec4u, b: vec4u) -> vec4u {
+	if (SUM == WORD) { return a + b; }
+	return bitcast<vec4u>(bitcast<vec4f>(a) + bitcast<vec4f>(b));
+}
+
+fn not_finite(bits: vec4u) -> vec4<bool> {
+	return (bits & vec4u(EXPONENT)) == vec4u(EXPONENT);
+}
+
+// What the non-finite pixels of a window add up to.
+struct Extremes {
+	nan: bool,
+	up: bool, // an infinity of this sign
+	down: bool,
+}
+
+fn meet(seen: Extremes, pixel: u32, tap: u32) -> Extremes {
+	if ((pixel & EXPONENT) != EXPONENT) { return seen; }
+	if ((pixel & 0x7fffffu) != 0u || (tap & MAGNITUDE) == 0u) { return Extremes(true, false, false); }
+	let minus = ((pixel ^ tap) >> 31u) == 1u;
+	return Extremes(seen.nan, seen.up || !minus, seen.down || minus);
+}
+
+// The sum's bits by IEEE arithmetic; 0 where every pixel is finite.
+fn extreme_sum(seen: Extremes) -> u32 {
+	if (seen.nan || (seen.up && seen.down)) { return NAN; }
+	if (seen.up) { return EXPONENT; }
+	return select(0u, 0x80000000u | EXPONENT, seen.down);
+}
+
+// ── stores ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// A quad of the result: where it lies and what it holds.
+struct Place {
+	plane: u32, // of the piece's result
+	channel: u32, // result channel of lane 0
+	y: u32,
+	x: u32, // element; a multiple of 4
+}
+
+// Values in the result's dtype, and those that do not fit it.
+struct Stored {
+	words: vec4u,
+	over: vec4<bool>,
+}
+
+// Ends of the dtype OUT, of at most 16 bits.
+fn least() -> i32 {
+	return select(0, -(1 << ((8u << size_of(OUT)) - 1u)), is_signed(OUT));
+}
+
+fn most() -> i32 {
+	let bits = (8u << size_of(OUT)) - select(0u, 1u, is_signed(OUT));
+	return (1 << bits) - 1;
+}
+
+fn store_integers(values: vec4i) -> Stored {
+	var kept = values;
+	if (OUT == U32) { kept = max(values, vec4i(0)); }
+	if (size_of(OUT) < 2u) { kept = clamp(values, vec4i(least()), vec4i(most())); }
+	if (params.overflow == WRAP) { return Stored(bitcast<vec4u>(values), vec4<bool>()); }
+	return Stored(bitcast<vec4u>(kept), kept != values);
+}
+
+fn round_whole(v: vec4f) -> vec4f {
+	let whole = trunc(v);
+	switch params.rounding {
+		case NEAREST_EVEN: { return round(v); }
+		case HALF_AWAY: { return whole + select(vec4f(), sign(v), abs(v - whole) >= vec4f(0.5f)); }
+		case FLOOR: { return floor(v); }
+		default: { return whole; }
+	}
+}
+
+// A whole float32 modulo 2^32; infinities give 0.
+fn whole_modulo(v: vec4f) -> vec4u {
+	let bits = bitcast<vec4u>(v);
+	let exponent = (bits & vec4u(EXPONENT)) >> vec4u(23u);
+	let fraction = (bits & vec4u(0x7fffffu)) | vec4u(0x800000u);
+	let shift = max(exponent, vec4u(150u)) - vec4u(150u);
+	let large = select(fraction << (shift & vec4u(31u)), vec4u(), shift >= vec4u(32u));
+	let magnitude = select(vec4u(abs(v)), large, exponent >= vec4u(150u));
+	return select(magnitude, ~magnitude + vec4u(1u), bits >> vec4u(31u) == vec4u(1u));
+}
+
+// Rounds finite float32 values to an integer dtype.
+fn store_rounded(v: vec4f) -> Stored {
+	let whole = round_whole(v);
+	if (params.overflow == WRAP) { return Stored(whole_modulo(whole), vec4<bool>()); }
+	var low = f32(least());
+	var high = f32(most()) + 1.0f;
+	if (OUT == U32) { high = 0x1p32f; }
+	if (OUT == I32) { low = -0x1p31f; high = 0x1p31f; }
+	let under = whole < vec4f(low);
+	let above = whole >= vec4f(high);
+	let held = select(whole, vec4f(), under | above);
+	var words = bitcast<vec4u>(vec4i(held));
+	if (OUT == U32) { words = vec4u(held); }
+	let last = select(u32(most()), select(MAGNITUDE, OUTSIDE, OUT == U32), size_of(OUT) == 2u);
+	let first = select(bitcast<u32>(least()), select(0x80000000u, 0u, OUT == U32), size_of(OUT) == 2u);
+	return Stored(select(select(words, vec4u(last), above), vec4u(first), under), under | above);
+}
+
+// float32 bits rounded to float16 bits: nearest, ties to even.
+fn narrow_to_half(bits: vec4u) -> vec4u {
+	let sign = (bits >> vec4u(16u)) & vec4u(0x8000u);
+	let magnitude = bits & vec4u(MAGNITUDE);
+	let tiny = magnitude < vec4u(0x38800000u); // below 2^-14: subnormal
+	let shift = select(vec4u(13u), min(vec4u(126u) - (min(magnitude, vec4u(0x38800000u)) >> vec4u(23u)), vec4u(25u)), tiny);
+	let value = select(magnitude - vec4u(112u << 23u), (magnitude & vec4u(0x7fffffu)) | vec4u(0x800000u), tiny);
+	let whole = value >> shift;
+	let rest = value & ((vec4u(1u) << shift) - vec4u(1u));
+	let half = vec4u(1u) << (shift - vec4u(1u));
+	let up = (rest > half) | ((rest == half) & ((whole & vec4u(1u)) == vec4u(1u)));
+	var rounded = whole + select(vec4u(), vec4u(1u), up); // a carry runs into the exponent and up to infinity
+	rounded = select(rounded, vec4u(0x7c00u), magnitude >= vec4u(0x47800000u)); // 2^16 and above
+	return sign | select(rounded, vec4u(0x7e00u), magnitude > vec4u(EXPONENT));
+}
+
+// A NaN or an infinity in an integer dtype.
+fn store_extreme(bits: u32) -> u32 {
+	if ((bits & 0x7fffffu) != 0u || params.overflow != SATURATE) { return 0u; }
+	if (bits >> 31u == 1u) { return select(bitcast<u32>(least()), select(0x80000000u, 0u, OUT == U32), size_of(OUT) == 2u); }
+	return select(u32(most()), select(MAGNITUDE, OUTSIDE, OUT == U32), size_of(OUT) == 2u);
+}
+
+fn epilogue(p: Place, sums: vec4u) -> vec4u {
+	var scaled = sums;
+	for (var e = 0u; e < 4u; e += 1u) {
+		var channel = p.channel;
+		if (params.lanes > 1u) { channel += (p.x + e) % params.lanes; }
+		let at = 3u * channel;
+		let scale = epilogues[at];
+		let bits = sums[e];
+		if (epilogues[at + 2u] != 0u) { continue; }
+		if (IN >= F16 && (bits & EXPONENT) == EXPONENT) {
+			scaled[e] = select(bits ^ (scale & 0x80000000u), NAN, (bits & 0x7fffffu) != 0u || (scale & MAGNITUDE) == 0u);
+		} else {
+			scaled[e] = bitcast<u32>(fma(bitcast<f32>(scale), bitcast<f32>(bits), bitcast<f32>(epilogues[at + 1u])));
+		}
+	}
+	return scaled;
+}
+
+fn in_result(p: Place, sums: vec4u) -> Stored {
+	if (SUM == WORD) { return store_integers(bitcast<vec4i>(sums)); }
+	if (params.plain != 0u && SUM == EXACT && OUT < F16) { return store_integers(vec4i(bitcast<vec4f>(sums))); }
+	var bits = sums;
+	if (params.plain == 0u) { bits = epilogue(p, sums); }
+	if (OUT == F32) { return Stored(bits, vec4<bool>()); }
+	if (OUT == F16) { return Stored(narrow_to_half(bits), vec4<bool>()); }
+	let odd = not_finite(bits);
+	var stored = store_rounded(bitcast<vec4f>(select(bits, vec4u(), odd)));
+	if (any(odd)) {
+		let extremes = vec4u(store_extreme(bits.x), store_extreme(bits.y), store_extreme(bits.z), store_extreme(bits.w));
+		stored.words = select(stored.words, extremes, odd);
+		stored.over = stored.over | (odd & ((bits & vec4u(0x7fffffu)) == vec4u()));
+	}
+	return stored;
+}
+
+// Stores a quad; what lies beyond the row is room that nobody reads.
+fn store(p: Place, sums: vec4u) {
+	let stored = in_result(p, sums);
+	let words = stored.words;
+	if (OUT < F16 && params.overflow == THROW && any(stored.over)) {
+		for (var e = 0u; e < 4u; e += 1u) {
+			if (stored.over[e] && p.x + e < params.width) { atomicMin(&overflow_at, (p.plane * params.rows + p.y) * params.width + p.x + e); }
+		}
+	}
+	let at = (p.plane * params.rows + p.y) * params.out_pitch + p.x;
+	if (size_of(OUT) == 0u) {
+		let low = words & vec4u(0xffu);
+		result[at >> 2u] = low.x | (low.y << 8u) | (low.z << 16u) | (low.w << 24u);
+	} else if (size_of(OUT) == 1u) {
+		let low = words & vec4u(0xffffu);
+		result[at >> 1u] = low.x | (low.y << 16u);
+		result[(at >> 1u) + 1u] = low.z | (low.w << 16u);
+	} else {
+		wide_result[at >> 2u] = words;
+	}
+}
+
+// Where layer z of the dispatch is read, and where its quad goes.
+fn base_of(z: u32) -> u32 {
+	let plane = params.first_plane + z;
+	let batch = plane / params.planes;
+	return params.first_element + batch * params.batch_stride + (plane - batch * params.planes) * params.channel_stride;
+}
+
+fn place_of(z: u32, y: u32, x: u32) -> Place {
+	let plane = params.first_plane + z;
+	let batch = plane / params.planes;
+	let step = (plane - batch * params.planes) * params.kernels;
+	return Place(batch * params.out_planes + params.out_first + step, params.first_channel + step, y, x);
+}
+
+// ── end ──
+
+// ── the strip ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+override COLUMNS: u32 = 64u; // elements of a row of the strip, and threads
+override CHUNK: u32 = 8u; // a multiple of 4
+override WINDOW_QUADS: u32 = 4u; // at least params.quads
+override BLOCK_ROWS: u32 = 16u; // at least params.tap_rows
+
+override STAGE: u32 = COLUMNS + 4u * WINDOW_QUADS; // elements of one staged row
+override RUNS: u32 = CHUNK * STAGE; // where the sums of runs begin
+
+var<workgroup> staged: array<u32, 2u * RUNS>;
+// Rows of the block so far, and behind them what the block before holds of windows that reach into this one.
+var<workgroup> block: array<u32, BLOCK_ROWS * COLUMNS>;
+var<workgroup> sums: array<u32, CHUNK * COLUMNS>;
+
+fn add(a: u32, b: u32) -> u32 {
+	return plus(vec4u(a), vec4u(b)).x;
+}
+
+// Loads rows first … first + CHUNK − 1 of the reach, times the tap: what is added then stays within what a direct sum would form.
+fn load_chunk(base: u32, first: u32, left: u32, thread: u32) {
+	let quads = COLUMNS / 4u + params.quads;
+	let loads = (CHUNK * quads + COLUMNS - 1u) / COLUMNS;
+	for (var k = 0u; k < loads; k += 1u) {
+		let at = k * COLUMNS + thread;
+		let row = at / quads;
+		let q = at - row * quads;
+		if (row < CHUNK) {
+			let pixels = quad(base, line_of(first + row), i32(left + 4u * q) + bitcast<i32>(params.col_shift), false);
+			let products = multiply_add(taps[0].x, pixels, vec4u());
+			let to = row * STAGE + 4u * q;
+			staged[to] = products.x;
+			staged[to + 1u] = products.y;
+			staged[to + 2u] = products.z;
+			staged[to + 3u] = products.w;
+		}
+	}
+}
+
+// An element of 4 rows.
+fn four(at: u32) -> vec4u {
+	return vec4u(staged[at], staged[at + STAGE], staged[at + 2u * STAGE], staged[at + 3u * STAGE]);
+}
+
+// In each of 4 rows `sum` and `count` elements more, `step` apart.
+fn sum_of(sum: vec4u, at: u32, count: u32, step: u32) -> vec4u {
+	var total = sum;
+	for (var k = 0u; k < count; k += 1u) {
+		total = plus(total, four(at + k * step));
+	}
+	return total;
+}
+
+// Sums of runs, from each element on that the windows of the strip use.
+fn sum_runs(thread: u32) {
+	let reach = COLUMNS + (max(params.tap_cols, 1u) - params.run) * params.lanes;
+	let passes = (reach + COLUMNS - 1u) / COLUMNS;
+	for (var k = 0u; k < passes; k += 1u) {
+		let x = k * COLUMNS + thread;
+		if (x < reach) {
+			for (var g = 0u; g < CHUNK / 4u; g += 1u) {
+				let at = 4u * g * STAGE + x;
+				let run = sum_of(vec4u(), at + params.lead, params.run, params.lanes);
+				staged[RUNS + at] = run.x;
+				staged[RUNS + at + STAGE] = run.y;
+				staged[RUNS + at + 2u * STAGE] = run.z;
+				staged[RUNS + at + 3u * STAGE] = run.w;
+			}
+		}
+	}
+}
+
+// The sums of one row of the window, in 4 rows: runs, which are pixels where they are of one, and what is left over.
+fn along(row: u32, column: u32) -> vec4u {
+	let cols = max(params.tap_cols, 1u);
+	let at = row * STAGE + column;
+	let pixels = at + params.lead;
+	let runs = cols / params.run;
+	let step = params.run * params.lanes;
+	let sum = sum_of(vec4u(), select(RUNS + at, pixels, params.run == 1u), runs, step);
+	return sum_of(sum, pixels + runs * step, cols - runs * params.run, params.lanes);
+}
+
+// Where a thread is in the block of its column.
+struct Walk {
+	row: u32, // of the block: the next line's
+	prefix: u32, // the sum of the block's lines so far
+}
+
+// Rows of the finished block from the last one up, each plus all below it; row 0 is the beginning of no window but the block itself.
+fn up(column: u32, tall: u32) {
+	var sum = block[(tall - 1u) * COLUMNS + column];
+	for (var k = 2u; k < tall; k += 1u) {
+		let at = (tall - k) * COLUMNS + column;
+		sum = add(block[at], sum);
+		block[at] = sum;
+	}
+}
+
+// Takes one row sum more; the sum of the window that ends with it goes to row `to` of `sums`. The first tall − 1 of a march end none: what
+// they give, of memory that nobody wrote yet, is not stored.
+fn down(walk: Walk, line: u32, to: u32, column: u32, tall: u32) -> Walk {
+	let prefix = select(add(walk.prefix, line), line, walk.row == 0u);
+	block[walk.row * COLUMNS + column] = line;
+	let whole = walk.row + 1u == tall;
+	let next = select(walk.row + 1u, 0u, whole);
+	sums[to * COLUMNS + column] = select(add(block[next * COLUMNS + column], prefix), prefix, whole);
+	if (whole) { up(column, tall); }
+	return Walk(next, prefix);
+}
+
+// The sum of one window from the image itself, row by row; by IEEE rules where it holds a NaN or an infinity.
+fn careful_sum(base: u32, y: u32, x: u32) -> u32 {
+	let tap = taps[0].x;
+	var seen = Extremes(false, false, false);
+	var sum = 0u;
+	for (var j = 0u; j < params.tap_rows; j += 1u) {
+		let line = line_of(y + j + params.row_shift);
+		var row_sum = vec4u();
+		for (var i = 0u; i < params.tap_cols; i += 1u) {
+			let at = params.lead + i * params.lanes;
+			let pixel = in_sum(vec4u(mapped(base, line, i32(x + at) + bitcast<i32>(params.col_shift))));
+			seen = meet(seen, pixel.x, tap);
+			row_sum = multiply_add(tap, pixel, row_sum);
+		}
+		sum = add(sum, row_sum.x);
+	}
+	let extreme = extreme_sum(seen);
+	return select(extreme, sum, extreme == 0u);
+}
+
+fn finish(z: u32, y: u32, x: u32, found: vec4u) {
+	var kept = found;
+	if (IN >= F16) {
+		let odd = not_finite(kept);
+		if (any(odd)) {
+			for (var e = 0u; e < 4u; e += 1u) {
+				if (odd[e] && x + e < params.width) { kept[e] = careful_sum(base_of(z), y, x + e); }
+			}
+		}
+	}
+	store(place_of(z, y, x), kept);
+}
+
+@compute @workgroup_size(COLUMNS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+	let left = COLUMNS * group.x;
+	let top = params.march * group.y;
+	let base = base_of(group.z);
+	let outputs = min(params.march, params.rows - top);
+	let tall = max(params.tap_rows, 1u);
+	let before = tall - 1u; // lines that end no window
+	let chunks = (before + outputs + CHUNK - 1u) / CHUNK;
+	var walk = Walk((params.block_row + top) % tall, 0u);
+	for (var c = 0u; c < chunks; c += 1u) {
+		load_chunk(base, top + params.row_shift + c * CHUNK, left, thread);
+		workgroupBarrier();
+		if (params.run > 1u) {
+			sum_runs(thread);
+			workgroupBarrier();
+		}
+		for (var g = 0u; g < CHUNK / 4u; g += 1u) {
+			let lines = along(4u * g, thread);
+			for (var r = 0u; r < 4u; r += 1u) {
+				walk = down(walk, lines[r], 4u * g + r, thread, tall);
+			}
+		}
+		workgroupBarrier();
+		let x = 4u * (thread % (COLUMNS / 4u));
+		for (var g = 0u; g < CHUNK / 4u; g += 1u) {
+			let row = 4u * g + thread / (COLUMNS / 4u);
+			let line = c * CHUNK + row;
+			if (line >= before && line < before + outputs && left + x < params.width) {
+				let at = row * COLUMNS + x;
+				finish(group.z, top + line - before, left + x, vec4u(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]));
+			}
+		}
+	}
+}
