@@ -169,7 +169,7 @@ class NativeBackend implements Backend {
 
 	candidates: Backend['candidates'] = (problem, wish) => candidates(problem, this.capabilities, this.#blocks, wish);
 
-	/** Faults of 4 KiB pages took a fresh 64 MiB result 25 times as long as its K = 3 (bench/results/native-outputs.md). */
+	/** Faults of 4 KiB pages took a fresh 64 MiB result 25 times as long as its K = 3 (bench/results/native-direct.md). */
 	allocate(dtype: Dtype, length: number): TypedArray {
 		const data = new DTYPES[dtype].array(length);
 		if (data.byteLength >= LARGE_RESULT) this.#addon.preferLargePages(classic(data));
