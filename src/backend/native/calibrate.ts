@@ -114,17 +114,17 @@ function problemOf(accumulator: NativeAccumulator, side: number, [height, width]
 	});
 }
 
-/** The same with three channels side by side. */
+/** The same with three channels side by side, and the kernel twice: a bank is what takes them one by one. */
 function interleaved(problem: Problem): Problem {
 	const [n, , height, width] = problem.image.sizes;
-	const sizes = [n, 3, height, width] as const;
-	const image = { ...problem.image, layout: 'HWC', sizes } as const;
+	const image = { ...problem.image, layout: 'HWC', sizes: [n, 3, height, width] } as const;
 	return {
 		...problem,
 		image,
-		scale: [1, 1, 1],
-		bias: [0, 0, 0],
-		output: { ...problem.output, layout: 'HWC', sizes, shape: [height, width, 3] },
+		windows: [...problem.windows, ...problem.windows],
+		scale: new Array<number>(6).fill(1),
+		bias: new Array<number>(6).fill(0),
+		output: { ...problem.output, layout: 'HWC', sizes: [n, 6, height, width], shape: [height, width, 6] },
 	};
 }
 
@@ -239,7 +239,7 @@ class Calibration {
 		const found: Partial<Record<CommonName, readonly [number]>> = {};
 
 		const scalar = await this.#open(problemOf('f64', side, square(3), 'float16'), 'direct');
-		const coloured = await this.#open(interleaved(problemOf('f32', Math.round(side / Math.sqrt(3)), square(3))), 'direct');
+		const coloured = await this.#open(interleaved(problemOf('f32', Math.round(side / 3), square(3))), 'direct');
 		const one = await this.#open(problemOf('f32', side, square(9)), 'direct');
 		const all = await this.#open(problemOf('f32', side, square(9)), 'direct', threads);
 		const memory = await this.#open(problemOf('f32', small ? side : MEMORY_SIDE, square(1)), 'direct', threads);
@@ -250,7 +250,7 @@ class Calibration {
 			const sums = singleMilliseconds(costs, { ...scalar.work, scalarStores: 0 });
 			found.scalarStore = [Math.max(0, ((scalar.least - sums) * 1e6) / scalar.work.scalarStores)];
 		}
-		if (coloured !== undefined) {
+		if (coloured !== undefined && coloured.work.interleaved > 0) {
 			const sums = singleMilliseconds(costs, { ...coloured.work, interleaved: 0 });
 			found.interleaved = [Math.max(0, ((coloured.least - sums) * 1e6) / coloured.work.interleaved)];
 		}
