@@ -58,7 +58,7 @@ describe.each([
 				const out = guardedOut(problem);
 				const outcome = await executable.run(image, out);
 				executable.dispose();
-				const wrong = judge(problem, plan.model, image, out, outcome);
+				const wrong = judge(problem, plan, image, out, outcome);
 				if (wrong !== undefined) failures.push(`seed ${at}: ${plan.name}: ${wrong}`);
 				const path = `${plan.algorithm} ${plan.block.height}x${plan.block.width}`;
 				paths.set(path, (paths.get(path) ?? 0) + 1);

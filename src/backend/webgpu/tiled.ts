@@ -282,7 +282,7 @@ export function jobsOf(problem: Problem, piece: Piece, input: PieceInput, form: 
 			jobs.push({
 				shader: specialisation.shader as Job['shader'],
 				specialisation,
-				params: uniformWords('tiled', { ...params, first_plane: first }),
+				params: uniformWords('tiled', 'params', { ...params, first_plane: first }),
 				taps: Uint32Array.from(words),
 				groups: [Math.ceil(x), Math.ceil(y), z],
 			});
