@@ -10,10 +10,10 @@ import { freshSeed } from '../../src/core/random.ts';
 import { randomCase, randomFamily } from './cases.ts';
 import { guardedOut, judge } from './judge.ts';
 
-/** Every plan for a problem; where a tiled direct one stands first, the untiled shader computes it too. */
+/** Every plan for a problem but that of transforms, which have a suite of their own (fft.test.ts); where a tiled direct one stands first, the untiled shader computes it too. */
 function plansOf(gpu: WebGpu, problem: Problem): Plan[] {
 	const wish = { method: 'auto', accuracy: 'norm', tolerance: 0.05 } as const;
-	const plans = gpu.candidates(problem, wish).flatMap(({ plan }) => (plan === undefined ? [] : [plan]));
+	const plans = gpu.candidates(problem, wish).flatMap(({ plan }) => (plan === undefined || plan.algorithm === 'fft' ? [] : [plan]));
 	const untiled = plans.filter(({ algorithm, block }) => algorithm === 'direct' && block.height > 1);
 	return [...plans, ...untiled.map((plan) => ({ ...plan, block: { height: 1, width: 4 } }))];
 }

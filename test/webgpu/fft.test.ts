@@ -23,8 +23,7 @@ const FAMILIES: readonly Family[] = (
 	[
 		['float32', 'float32', 'float32'],
 		['float32', 'int8', 'int16'],
-		['float16', 'float32', 'float16'],
-		['uint8', 'float32', 'uint8'],
+		['uint8', 'float32', 'float16'],
 	] as const
 ).map(([image, kernel, output]) => ({ image, kernel, output, dense: true }));
 
@@ -84,9 +83,9 @@ function roughen(image: PlaneView, random: Random): void {
 }
 
 describe.each([
-	{ robustness: true, limits: undefined, families: 4, usual: 96 },
-	{ robustness: false, limits: { piece: 8192 }, families: 2, usual: 48 },
-	{ robustness: true, limits: { storage: 4096, threads: 16 }, families: 2, usual: 48 },
+	{ robustness: true, limits: undefined, families: 3, usual: 96 },
+	{ robustness: false, limits: { piece: 8192 }, families: 1, usual: 48 },
+	{ robustness: true, limits: { storage: 4096, threads: 16 }, families: 1, usual: 48 },
 ])('fft on webgpu against the oracle, robustness $robustness, limits $limits', ({ robustness, limits, families, usual }) => {
 	const cases = ASKED ?? usual * SHARE;
 	let gpu: WebGpu;
@@ -261,12 +260,19 @@ describe('outliers', () => {
 });
 
 describe('the same plan', () => {
+	let whole: WebGpu;
+	let small: WebGpu;
+	beforeAll(async () => {
+		whole = await openWebGpu();
+		small = await openWebGpu({ limits: { piece: 24_000, products: 3000 } });
+	});
+	afterAll(() => {
+		whole.dispose();
+		small.dispose();
+	});
 	const sizes = { HW: [1, 1, 150, 170], HWC: [1, 3, 90, 107], NCHW: [2, 2, 70, 90] } as const;
 
 	it.each(['HW', 'HWC', 'NCHW'] as const)('gives the same bits whatever the pieces, %s', async (layout) => {
-		const whole = await openWebGpu();
-		const devices = [await openWebGpu({ limits: { piece: 60_000 } }), await openWebGpu({ limits: { products: 3000 }, robustness: false })];
-		const small = await openWebGpu({ limits: { piece: 24_000 } });
 		for (const boundary of ['wrap', 'mirror'] as const) {
 			const problem = problemOf({
 				dtype: 'float32',
@@ -280,7 +286,7 @@ describe('the same plan', () => {
 			const image = imageOf(problem);
 			const plan = planOf(small, problem, 'fft'); // tiles small enough for all of them
 			const results = [];
-			for (const gpu of [whole, small, ...devices]) {
+			for (const gpu of [whole, small]) {
 				const executable = await gpu.prepare(problem, plan);
 				const out = outOf(problem);
 				await executable.run(image, out);
@@ -296,7 +302,6 @@ describe('the same plan', () => {
 			expect(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)).toEqual(results[0]);
 			executable.dispose();
 		}
-		for (const gpu of [whole, small, ...devices]) gpu.dispose();
 	});
 
 	it('is refused with the reason', async () => {
