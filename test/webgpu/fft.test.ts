@@ -24,6 +24,7 @@ const FAMILIES: readonly Family[] = (
 		['float32', 'float32', 'float32'],
 		['float32', 'int8', 'int16'],
 		['uint8', 'float32', 'float16'],
+		['float16', 'float32', 'uint8'],
 	] as const
 ).map(([image, kernel, output]) => ({ image, kernel, output, dense: true }));
 
@@ -83,7 +84,7 @@ function roughen(image: PlaneView, random: Random): void {
 }
 
 describe.each([
-	{ robustness: true, limits: undefined, families: 3, usual: 96 },
+	{ robustness: true, limits: undefined, families: 4, usual: 96 },
 	{ robustness: false, limits: { piece: 8192 }, families: 1, usual: 48 },
 	{ robustness: true, limits: { storage: 4096, threads: 16 }, families: 1, usual: 48 },
 ])('fft on webgpu against the oracle, robustness $robustness, limits $limits', ({ robustness, limits, families, usual }) => {
