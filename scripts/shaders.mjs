@@ -1,5 +1,5 @@
 // Turns shaders/*.wgsl into src/backend/webgpu/shaders.gen.ts: the text, and what the program must know of it (binding numbers,
-// places in the uniform struct, override and const names), read from the WGSL so that nothing is retyped. WGSL cannot include, and every
+// what each entry point reaches of them, places in the uniform structs, override and const names), read from the WGSL so that nothing is retyped. WGSL cannot include, and every
 // file shall be valid as it lies: those with a section between the marks below carry a copy of common.wgsl, which is renewed first.
 //
 //   node scripts/shaders.mjs            renew the copies and write the module
@@ -25,10 +25,13 @@ function renewed(text) {
 
 const all = (text, pattern) => [...text.matchAll(pattern)];
 
-/** Uniform structs hold 32-bit scalars only: field k lies in word k. */
+/** Uniform structs hold 32-bit scalars only: field k lies in word k. By variable. */
 function uniformFields(name, text) {
-	const type = /var<uniform>\s+\w+\s*:\s*(\w+)/.exec(text)?.[1];
-	if (type === undefined) return {};
+	const structs = all(text, /var<uniform>\s+(\w+)\s*:\s*(\w+);/g);
+	return Object.fromEntries(structs.map(([, variable, type]) => [variable, fieldsOf(name, text, type)]));
+}
+
+function fieldsOf(name, text, type) {
 	const body = new RegExp(`struct ${type} \\{([^}]*)\\}`).exec(text)?.[1];
 	if (body === undefined) throw new Error(`${name}: struct ${type} not found`);
 	const fields = all(body.replace(/\/\/[^\n]*/g, ''), /(\w+)\s*:\s*([^,\s]+)/g);
@@ -38,19 +41,42 @@ function uniformFields(name, text) {
 	return Object.fromEntries(fields.map(([, field], k) => [field, k]));
 }
 
+/** The bindings that each entry point reaches, through whatever functions: its layout holds these and no others. */
+function entriesOf(text, bindings) {
+	const functions = new Map(
+		all(text.replace(/\/\/[^\n]*/g, ''), /^(@compute[^\n]*\n)?fn (\w+)\(([\s\S]*?)^\}/gm).map(([, compute, name, body]) => {
+			const names = new Set(all(body, /(?<![.\w])\w+/g).map(([word]) => word));
+			const calls = new Set(all(body, /(?<![.\w])(\w+)\(/g).map(([, called]) => called));
+			return [name, { entry: compute !== undefined, names, calls }];
+		}),
+	);
+	const reached = (name, seen) => {
+		seen.add(name);
+		for (const called of functions.get(name).calls) if (functions.has(called) && !seen.has(called)) reached(called, seen);
+		return seen;
+	};
+	const used = (name) => {
+		const names = [...reached(name, new Set())].map((each) => functions.get(each).names);
+		return Object.keys(bindings).filter((binding) => names.some((own) => own.has(binding)));
+	};
+	return Object.fromEntries([...functions].filter(([, { entry }]) => entry).map(([name]) => [name, used(name)]));
+}
+
 function describe(file) {
 	const text = renewed(readFileSync(folder + file, 'utf8'));
 	const name = basename(file, '.wgsl');
+	const bindings = Object.fromEntries(
+		all(text, /@binding\((\d+)\)\s+var<([^>]+)>\s+(\w+)/g).map(([, at, space, variable]) => [
+			variable,
+			{ binding: Number(at), space: space.replace(/\s/g, '') },
+		]),
+	);
 	return [
 		name,
 		{
 			hash: createHash('sha256').update(text).digest('hex').slice(0, 16),
-			bindings: Object.fromEntries(
-				all(text, /@binding\((\d+)\)\s+var<([^>]+)>\s+(\w+)/g).map(([, at, space, variable]) => [
-					variable,
-					{ binding: Number(at), space: space.replace(/\s/g, '') },
-				]),
-			),
+			bindings,
+			entries: entriesOf(text, bindings),
 			uniforms: uniformFields(name, text),
 			overrides: all(text, /^override (\w+)/gm).map(([, override]) => override),
 			constants: all(text, /^const (\w+) = [^;]+;$/gm).map(([, constant]) => constant),

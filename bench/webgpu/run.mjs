@@ -64,6 +64,9 @@ const CASES = [
 	...[3, 9, 15, 31, 63].map((k) => ({ dtype: 'float32', k, method: 'separable', kernel: product(k) })),
 	...[3, 9, 15, 31, 63, 127].map((k) => ({ dtype: 'float32', k, method: 'box', kernel: equal(k, 'float32') })),
 	...[9, 31].map((k) => ({ dtype: 'uint8', k, method: 'box', kernel: equal(k, 'uint8'), scale: 1 / (k * k) })),
+	...[15, 31, 63, 127].map((k) => ({ dtype: 'float32', k, method: 'fft', kernel: dense(k, 'float32') })),
+	{ dtype: 'float32', k: 31, method: 'direct', kernel: dense(31, 'float32') },
+	{ dtype: 'float16', k: 31, method: 'fft', kernel: dense(31, 'float32') },
 	{ dtype: 'float32', k: 5, method: 'direct', kernel: bank(8, 5), shape: [side / 4, side / 4] },
 	{ dtype: 'float32', k: 5, method: 'direct', kernel: dense(5, 'float32'), shape: [64, side / 32, side / 32] },
 ];

@@ -69,7 +69,7 @@ describe('running sums', () => {
 		try {
 			const out = guardedOut(problem);
 			const outcome = await executable.run(image, out);
-			return judge(problem, executable.plan.model, image, out, outcome);
+			return judge(problem, executable.plan, image, out, outcome);
 		} finally {
 			executable.dispose();
 		}

@@ -1,11 +1,12 @@
 /** Judges a whole result of a backend against the oracle, pixel by pixel, within the plan's error model. */
 import type { RunOutcome } from '../../src/backend/backend.ts';
-import type { ErrorModel } from '../../src/core/bounds.ts';
 import { DTYPES, type Dtype, reader, storeReal, type TypedArray } from '../../src/core/dtype.ts';
 import { fromCanonical, type PlaneView, rowMajorStrides, toCanonical } from '../../src/core/ndarray.ts';
 import { hasHoles } from '../../src/core/nonfinite.ts';
 import { Oracle, type OraclePixel } from '../../src/core/oracle.ts';
+import type { Plan } from '../../src/core/plan.ts';
 import { describe, type Problem } from '../../src/core/problem.ts';
+import { type Region, Regions } from '../../src/core/regions.ts';
 import { compare } from '../../src/core/verify.ts';
 
 /** Elements of a guarded result before and behind it, and what they must still hold. */
@@ -25,19 +26,32 @@ const fits = (problem: Problem, value: number): boolean =>
 	storeReal(value, problem.output.dtype, problem.rounding, problem.overflow) !== undefined;
 
 /** Under 'throw': whether a pixel must, or may, be the one that does not fit. */
-function overflows(problem: Problem, model: ErrorModel, pixel: OraclePixel, channel: number): { must: boolean; may: boolean } {
+function overflows(
+	problem: Problem,
+	model: Plan['model'],
+	pixel: OraclePixel,
+	channel: number,
+	region: Region | undefined,
+): { must: boolean; may: boolean } {
 	const undefinedHere = pixel.stored === undefined;
 	if (typeof pixel.value === 'bigint') return { must: undefinedHere, may: undefinedHere };
 	// a NaN fits (it becomes 0), an infinity does not, and a hole of a dilated kernel makes a NaN of anything
 	if (!pixel.finite) return hasHoles(problem) ? { must: false, may: true } : { must: undefinedHere, may: undefinedHere };
-	const { bound } = compare(problem, model, pixel, DTYPES[problem.output.dtype].big ? 0n : 0, channel);
+	const { bound } = compare(problem, model, pixel, DTYPES[problem.output.dtype].big ? 0n : 0, channel, region);
 	if (bound === Infinity) return { must: false, may: true }; // ∞ − ∞ on the way: a NaN, which fits
 	const ends = [fits(problem, pixel.value - bound), fits(problem, pixel.value + bound)];
 	return { must: undefinedHere && !ends[0] && !ends[1], may: undefinedHere || !ends[0] || !ends[1] };
 }
 
 /** The first thing that is wrong with a result, as text; undefined where all is right. */
-export function judge(problem: Problem, model: ErrorModel, image: PlaneView, out: PlaneView, outcome: RunOutcome): string | undefined {
+export function judge(
+	problem: Problem,
+	{ model, tile }: Pick<Plan, 'model' | 'tile'>,
+	image: PlaneView,
+	out: PlaneView,
+	outcome: RunOutcome,
+): string | undefined {
+	const regions = model.transformed === undefined ? undefined : new Regions(problem, image, tile);
 	const oracle = new Oracle(problem, image);
 	const read = reader(out.data, out.dtype as Dtype);
 	const [N, K, H, W] = problem.output.sizes;
@@ -50,16 +64,17 @@ export function judge(problem: Problem, model: ErrorModel, image: PlaneView, out
 			for (let y = 0; y < H; y++) {
 				for (let x = 0; x < W; x++) {
 					const pixel = oracle.pixel(n, k, y, x);
+					const region = regions?.of([n, k, y, x], false);
 					if (throws) {
 						const linear = n * order[0] + k * order[1] + y * order[2] + x * order[3];
-						const { must, may } = overflows(problem, model, pixel, k);
+						const { must, may } = overflows(problem, model, pixel, k, region);
 						if (must) firstMust = Math.min(firstMust, linear);
 						if (outcome.overflowAt === linear) claimed = may;
 						if (must || may) continue;
 					}
 					if (outcome.overflowAt !== undefined) continue; // contents are undefined
 					const actual = read(out.offset + n * out.strides[0] + k * out.strides[1] + y * out.strides[2] + x * out.strides[3]);
-					const { share, bound } = compare(problem, model, pixel, actual, k);
+					const { share, bound } = compare(problem, model, pixel, actual, k, region);
 					if (!(share <= 1)) {
 						const at = fromCanonical(problem.output.layout, [n, k, y, x]);
 						return `${describe(problem)}: pixel [${at}] is ${actual}, expected ${pixel.value} stored as ${pixel.stored} (share ${share}, bound ${bound})`;

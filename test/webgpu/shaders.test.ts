@@ -33,6 +33,35 @@ function* variants(): Generator<Specialisation> {
 	yield { shader: 'move', overrides: { WORKGROUP: 64 }, constants: {} };
 	yield { shader: 'compact', overrides: { WORKGROUP: 64 }, constants: {} };
 	yield* tiledVariants();
+	yield* fftVariants();
+}
+
+/** Every dtype in and out, and workgroups of every size. */
+function* fftVariants(): Generator<Specialisation> {
+	const small = DTYPE_NAMES.flatMap((name, k) => (DTYPES[name].bytes <= 4 ? [k] : []));
+	const variant = (entry: string, overrides: Record<string, number>): Specialisation => ({
+		shader: 'fft',
+		entry,
+		overrides,
+		constants: {},
+	});
+	for (const IN of small) {
+		yield variant('survey', { IN, THREADS: 256 });
+		yield variant('forward', { IN, THREADS: 256, POINTS: 2048 });
+		for (const OUT of small) {
+			for (const entry of ['direct', 'interleave']) yield variant(entry, { IN, OUT, SUM: 0, THREADS: 256 });
+			yield variant('inverse', { IN, OUT, SUM: 0, THREADS: 256, POINTS: 2048 });
+		}
+	}
+	for (const [THREADS, POINTS] of [
+		[256, 2048],
+		[64, 512],
+		[16, 512],
+		[4, 64],
+	] as const) {
+		yield variant('columns', { THREADS, POINTS });
+		yield variant('inverse', { IN: 0, OUT: 0, SUM: 0, THREADS, POINTS: POINTS / 2 });
+	}
 }
 
 /** dtypes and sums of the tiled shaders; every width that is compiled in; every strip that a kernel of up to 97 rows needs. */
@@ -135,10 +164,10 @@ describe('shaders', () => {
 			device.pushErrorScope('validation');
 			const module = device.createShaderModule({ code: specialise(variant) });
 			const layout = device.createPipelineLayout({
-				bindGroupLayouts: [device.createBindGroupLayout({ entries: bindGroupLayoutEntries(variant.shader) })],
+				bindGroupLayouts: [device.createBindGroupLayout({ entries: bindGroupLayoutEntries(variant.shader, variant.entry) })],
 			});
 			const constants = variant.overrides as Record<string, number>;
-			const compiling = device.createComputePipelineAsync({ layout, compute: { module, entryPoint: 'main', constants } });
+			const compiling = device.createComputePipelineAsync({ layout, compute: { module, entryPoint: variant.entry ?? 'main', constants } });
 			await expect(compiling, specialisationKey(variant)).resolves.toBeDefined();
 			expect(await device.popErrorScope()).toBeNull();
 			compiled++;

@@ -1,8 +1,8 @@
 /** What this backend can do with a problem, at what predicted cost, or why not. Pure: limits and facts are arguments. */
-import { boxModel, directModel, type ErrorModel, splitModel } from '../../core/bounds.ts';
+import { boxModel, directModel, type ErrorModel, fftModel, splitModel } from '../../core/bounds.ts';
 import { DTYPES } from '../../core/dtype.ts';
 import { FaltungError } from '../../core/errors.ts';
-import { ALGORITHMS, type Algorithm, type Candidate, type Plan, planName } from '../../core/plan.ts';
+import { ALGORITHMS, type Algorithm, type Candidate, type Extent, type Plan, planName } from '../../core/plan.ts';
 import { cannotOverflow, isPlain, type Problem, sumMagnitude } from '../../core/problem.ts';
 import type { Step } from '../../core/steps.ts';
 import { boxOf, type Found, productOf, productsOf, type Split } from '../../core/structure.ts';
@@ -11,6 +11,8 @@ import { boxWork } from './box.ts';
 import { PIECES_IN_FLIGHT } from './device.ts';
 import { accumulatorOf, GROUP, kernelWords, MAX_LIMBS, sumLimbs } from './direct.ts';
 import { DirectProgram } from './direct-program.ts';
+import { COMPLEX_BYTES, type FftLayout, fftGrain, fftLayout, fftObstacle, pairsAtATime } from './fft.ts';
+import { FftProgram } from './fft-program.ts';
 import type { Program } from './program.ts';
 import {
 	type BoxStrip,
@@ -24,7 +26,7 @@ import {
 	tiledWork,
 } from './tiled.ts';
 import { TiledProgram } from './tiled-program.ts';
-import { chooseSizes, pieceNeeds, type TileLimits, workOf } from './tiler.ts';
+import { chooseSizes, type Grain, pieceNeeds, type TileLimits, workOf } from './tiler.ts';
 
 /**
  * Constants of the cost model. NOT measured: no real GPU was at hand. Host copies into and out of mapped memory run at a memcpy's
@@ -37,6 +39,12 @@ const HOST_BYTES_PER_MS = 8e6;
 const BUS_BYTES_PER_MS = 50e6;
 const MEMORY_BYTES_PER_MS = 2e9;
 const PRODUCTS_PER_MS = { direct: 5e9, tiled: 15e9, separable: 10e9, box: 5e9 } as const;
+/**
+ * Three passes of transforms are taken to run at half the speed of memory, and to turn 5·10^9 complex numbers through a pass of radix 8 or 4 in a
+ * millisecond. Both are guesses on the safe side: a transform should win by a factor before it is chosen unmeasured.
+ */
+const FFT_BYTES_PER_MS = MEMORY_BYTES_PER_MS / 2;
+const FFT_POINTS_PER_MS = 5e9;
 const LATENCY_MS = 0.3;
 /**
  * An emulation on two CPU cores, shared with other work: fitted to lavapipe (Mesa 25.0, llvmpipe 256 bits), u8 K = 3 on 20,000² pixels
@@ -44,6 +52,8 @@ const LATENCY_MS = 0.3;
  */
 const SOFTWARE_PRODUCTS_PER_MS = 4e5;
 const SOFTWARE_OUTPUTS_PER_MS = 6e3;
+/** The same for transforms: 512² pixels, K = 15, tiles of 64² to 256². */
+const SOFTWARE_FFT_POINTS_PER_MS = 2.5e4;
 
 /** Magnitudes of scale and bias that the float32 epilogue holds without flushing or overflowing on the way. */
 const EPILOGUE_RANGE = [2 ** -100, 2 ** 100] as const;
@@ -94,32 +104,45 @@ interface Facts {
 /** The parts in which the plans differ. */
 interface Way {
 	readonly algorithm: Algorithm;
-	readonly shader: keyof typeof PRODUCTS_PER_MS;
+	readonly shader: keyof typeof PRODUCTS_PER_MS | 'fft';
 	readonly steps: readonly Step[];
 	readonly model: ErrorModel;
 	/** Multiply-adds of an output, on the average of the bank; of running sums, words of workgroup memory. */
 	readonly products: number;
+	/** Where work is cut by the algorithm itself. */
+	readonly transforms?: FftLayout & { readonly grain: Grain; readonly milliseconds: number };
+}
+
+/** Milliseconds of multiply-adds over outputs, reading and writing `bytes` in all. */
+function sumsTime(shader: keyof typeof PRODUCTS_PER_MS, software: boolean, products: number, outputs: number, bytes: number): number {
+	if (software) return products / SOFTWARE_PRODUCTS_PER_MS + outputs / SOFTWARE_OUTPUTS_PER_MS;
+	return Math.max(products / PRODUCTS_PER_MS[shader], bytes / MEMORY_BYTES_PER_MS);
 }
 
 function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 	const { limits, software } = facts;
 	const work = workOf(way);
-	const sizes = chooseSizes(problem, limits, work);
-	const tile = { height: Math.max(1, sizes[2]), width: Math.max(1, sizes[3]) };
-	const block = { height: way.shader === 'direct' ? 1 : THREAD_ROWS, width: way.shader === 'box' ? 1 : GROUP };
+	const sizes = chooseSizes(problem, limits, work, way.transforms?.grain);
+	const tile = way.transforms?.tile ?? { height: Math.max(1, sizes[2]), width: Math.max(1, sizes[3]) };
+	const block = {
+		height: way.shader === 'direct' || way.shader === 'fft' ? 1 : THREAD_ROWS,
+		width: way.shader === 'box' ? 1 : GROUP,
+	};
 	const outputs = outputsOf(problem);
 	const imageBytes = problem.image.sizes.reduce((a, b) => a * b, 1) * DTYPES[problem.image.dtype].bytes;
 	const bytes = imageBytes + outputs * DTYPES[problem.output.dtype].bytes;
 	const limbs = problem.sum === 'integer' ? sumLimbs(problem) : 1;
 	const products = outputs * way.products * (limbs === 1 ? 1 : 4 + limbs);
-	const compute = software
-		? products / SOFTWARE_PRODUCTS_PER_MS + outputs / SOFTWARE_OUTPUTS_PER_MS
-		: Math.max(products / PRODUCTS_PER_MS[way.shader], bytes / MEMORY_BYTES_PER_MS);
+	const compute = way.shader === 'fft' ? (way.transforms?.milliseconds ?? 0) : sumsTime(way.shader, software, products, outputs, bytes);
 	const compile = way.shader !== 'direct' && outputs < limits.blocked ? COMPILE_MS : 0;
 	const needs = pieceNeeds(problem, sizes, work);
 	const count = [...problem.output.sizes].reduce((total, size, axis) => total * Math.ceil(size / Math.max(1, sizes[axis] as number)), 1);
 	// each piece under way has its input and output twice, on the device and in staging memory
-	const staged = Math.min(count, PIECES_IN_FLIGHT) * (2 * (needs.input + needs.output) + needs.tables);
+	const pairs = way.transforms === undefined ? 0 : pairsAtATime(way.transforms.size) * pairBytes(way.transforms.size);
+	const sums = way.transforms?.grain.sums === true ? needs.sums : 0;
+	const scratch = needs.tables + sums + pairs;
+	const kernels = way.transforms === undefined ? 0 : problem.windows.length * pairBytes(way.transforms.size);
+	const staged = Math.min(count, PIECES_IN_FLIGHT) * (2 * (needs.input + needs.output) + scratch) + kernels;
 	return {
 		name: planName({ algorithm: way.algorithm, problem, tile, block, backend: 'webgpu' }),
 		algorithm: way.algorithm,
@@ -133,11 +156,14 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 		steps: way.steps,
 		predicted: {
 			milliseconds: LATENCY_MS + compile + (facts.resident ? 0 : bytes / HOST_BYTES_PER_MS + bytes / BUS_BYTES_PER_MS) + compute,
-			bytes: facts.resident ? needs.tables : staged,
+			bytes: facts.resident ? scratch + kernels : staged,
 			from: software ? 'shipped: lavapipe on two cores' : 'shipped: estimates for a large GPU behind PCIe 5, measured on none',
 		},
 	};
 }
+
+/** Bytes of a pair of tiles in the middle of its transform, and of a kernel's spectrum. */
+const pairBytes = (size: Extent): number => size.height * size.width * COMPLEX_BYTES;
 
 const RELAXED = { relaxed: true, epilogue: 'float32' } as const;
 
@@ -219,6 +245,26 @@ function box(problem: Problem, facts: Facts): Answer {
 	return { plan, why: `running sums, in one pass over the image; ${found.why}` };
 }
 
+/** Overlap-save, by fft.wgsl. */
+function fft(problem: Problem, facts: Facts, wish: PlanWish): Answer {
+	const obstacle = fftObstacle(problem, wish);
+	if (obstacle !== undefined) return { why: obstacle };
+	const time = ({ bytes, work }: FftLayout) =>
+		facts.software ? work / SOFTWARE_FFT_POINTS_PER_MS : Math.max(bytes / FFT_BYTES_PER_MS, work / FFT_POINTS_PER_MS);
+	const { layout, why } = fftLayout(problem, facts.limits, time);
+	if (layout === undefined) return { why };
+	const { size, tile } = layout;
+	const plan = planOf(problem, facts, {
+		algorithm: 'fft',
+		shader: 'fft',
+		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'fft', kernel, rows, cols, first, size })),
+		model: fftModel(problem, size, RELAXED),
+		products: 0,
+		transforms: { ...layout, grain: fftGrain(problem, tile), milliseconds: time(layout) },
+	});
+	return { plan, why: `transforms of ${size.height}x${size.width}, two tiles at once` };
+}
+
 function answer(problem: Problem, facts: Facts, algorithm: Algorithm, wish: PlanWish): Answer {
 	const why = obstacle(problem);
 	if (why !== undefined) return { why };
@@ -233,7 +279,7 @@ function answer(problem: Problem, facts: Facts, algorithm: Algorithm, wish: Plan
 			case 'box':
 				return box(problem, facts);
 			case 'fft':
-				return { why: 'this backend has no transform' };
+				return fft(problem, facts, wish);
 		}
 	} catch (error) {
 		if (error instanceof FaltungError) return { why: error.message };
@@ -255,6 +301,8 @@ export function candidates(problem: Problem, wish: PlanWish, facts: Facts): Cand
 /** The shader behind a plan of `candidates`. */
 export function programOf(problem: Problem, plan: Plan, limits: TileLimits): Program {
 	const { tuning } = limits;
+	const [first] = plan.steps;
+	if (first?.kind === 'fft') return new FftProgram(problem, plan.name, { size: first.size, tile: plan.tile, limits });
 	const noStrip = () => new Error(`no strip for ${plan.name}`); // candidates() asked before
 	switch (plan.algorithm) {
 		case 'separable':

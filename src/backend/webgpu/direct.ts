@@ -174,7 +174,7 @@ export function pieceUniforms(
 	const interleaved = arrangementOf(problem.output.layout) === 'interleaved';
 	const [fillLow, fillHigh] = fillWords(problem);
 	const dilated = problem.dilation[0] > 1 || problem.dilation[1] > 1;
-	return uniformWords('direct', {
+	return uniformWords('direct', 'params', {
 		count: n * k * h * w,
 		width: w,
 		rows: h,

@@ -17,7 +17,7 @@ import { GpuArray } from './gpu-array.ts';
 import { boxRuns, type Mover, prepareMoves, reversed } from './moves.ts';
 import { DEVICE_MEMORY, NOWHERE, type Program } from './program.ts';
 import { packBox, rawMemory, type SourceBox, unpackBox } from './region.ts';
-import { chooseSizes, type Piece, pieceSizes, pieces, type TileLimits, workOf } from './tiler.ts';
+import { chooseSizes, type Grain, type Piece, pieceSizes, pieces, type TileLimits, workOf } from './tiler.ts';
 
 /** Below this many bytes a smaller piece will not help a device that is out of memory. */
 const LEAST_PIECE = 16 * 1024;
@@ -41,6 +41,7 @@ export class WebGpuExecutable implements Executable {
 	readonly #program: Program;
 	/** Multiply-adds of one output: bounds the length of a dispatch. */
 	readonly #work: number;
+	readonly #grain: Grain | undefined;
 
 	/** @param limits for pieces that pass through staging memory, and for those that stay on the device */
 	constructor(problem: Problem, plan: Plan, program: Program, holder: SessionHolder, limits: { host: TileLimits; resident: TileLimits }) {
@@ -52,6 +53,7 @@ export class WebGpuExecutable implements Executable {
 		this.#interleaved = arrangementOf(problem.output.layout) === 'interleaved';
 		this.#program = program;
 		this.#work = workOf(plan);
+		this.#grain = program.grain;
 	}
 
 	/** Compiles and uploads the kernel, so that the first run does not have to. */
@@ -124,7 +126,7 @@ export class WebGpuExecutable implements Executable {
 	}
 
 	#sizes(limits: TileLimits): PerAxis {
-		return chooseSizes(this.#problem, limits, this.#work);
+		return chooseSizes(this.#problem, limits, this.#work, this.#grain);
 	}
 
 	// ── pieces ─────────────────────────────────────────────────────────────────────────────────────────────────────────

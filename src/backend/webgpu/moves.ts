@@ -73,7 +73,7 @@ export async function prepareMoves(
 			};
 			const [read, write] = [bind(source, from), bind(target, to)];
 			const params = { source_byte: from - read.offset, target_byte: to - write.offset, bytes, source_words: read.size / 4 };
-			words.set(uniformWords('move', params), (slot / 4) * k);
+			words.set(uniformWords('move', 'params', params), (slot / 4) * k);
 			const resources = { params: { buffer: uniforms, offset: slot * k, size: 16 }, source: read, moved: write };
 			pass.setBindGroup(0, device.createBindGroup({ layout, entries: bindGroupEntries('move', resources) }));
 			const threads = Math.ceil((params.target_byte + bytes) / 4) - Math.floor(params.target_byte / 4);

@@ -11,7 +11,7 @@ export class PipelineCache {
 	readonly #device: GPUDevice;
 	readonly #errors: DeviceErrors;
 	readonly #pipelines = new Map<string, Promise<Pipeline>>();
-	readonly #layouts = new Map<ShaderName, GPUBindGroupLayout>();
+	readonly #layouts = new Map<string, GPUBindGroupLayout>();
 
 	constructor(device: GPUDevice, errors: DeviceErrors) {
 		this.#device = device;
@@ -34,25 +34,26 @@ export class PipelineCache {
 	}
 
 	async #make(specialisation: Specialisation, label: string): Promise<Pipeline> {
-		const { shader, overrides } = specialisation;
-		const layout = this.#layout(shader);
+		const { shader, entry = 'main', overrides } = specialisation;
+		const layout = this.#layout(shader, entry);
 		const { value: module, settled } = this.#errors.scope(() =>
 			this.#device.createShaderModule({ label, code: specialise(specialisation) }),
 		);
 		const compiling = this.#device.createComputePipelineAsync({
 			label,
 			layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-			compute: { module, entryPoint: 'main', constants: overrides as Record<string, number> },
+			compute: { module, entryPoint: entry, constants: overrides as Record<string, number> },
 		});
 		const [pipeline] = await this.#errors.all([compiling, settled]);
 		return { pipeline, layout };
 	}
 
-	#layout(shader: ShaderName): GPUBindGroupLayout {
-		let layout = this.#layouts.get(shader);
+	#layout(shader: ShaderName, entry: string): GPUBindGroupLayout {
+		const label = `${shader} ${entry}`;
+		let layout = this.#layouts.get(label);
 		if (layout === undefined) {
-			layout = this.#device.createBindGroupLayout({ label: shader, entries: bindGroupLayoutEntries(shader) });
-			this.#layouts.set(shader, layout);
+			layout = this.#device.createBindGroupLayout({ label, entries: bindGroupLayoutEntries(shader, entry) });
+			this.#layouts.set(label, layout);
 		}
 		return layout;
 	}

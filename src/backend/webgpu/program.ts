@@ -6,7 +6,7 @@ import { type Lease, USAGE } from './buffers.ts';
 import type { DeviceSession } from './device.ts';
 import type { StagedImage } from './direct.ts';
 import type { Arrangement, PackedAxis } from './region.ts';
-import type { Piece } from './tiler.ts';
+import type { Grain, Piece } from './tiler.ts';
 
 export const DEVICE_MEMORY = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
 
@@ -35,6 +35,8 @@ export interface PieceStep {
 }
 
 export interface Program {
+	/** Absent: pieces may be cut anywhere. */
+	readonly grain?: Grain;
 	/** The order in which the caller's image is staged. */
 	arrangement(image: PlaneView): Arrangement;
 	/** Compiles what `piece` needs and uploads what all pieces share. */

@@ -4,12 +4,20 @@ import { SHADERS } from './shaders.gen.ts';
 export type ShaderName = keyof typeof SHADERS;
 export type Override<S extends ShaderName> = (typeof SHADERS)[S]['overrides'][number];
 export type Constant<S extends ShaderName> = (typeof SHADERS)[S]['constants'][number];
-export type Uniform<S extends ShaderName> = keyof (typeof SHADERS)[S]['uniforms'];
-export type Binding<S extends ShaderName> = keyof (typeof SHADERS)[S]['bindings'];
+/** Entry points, and the bindings that one of them reaches. */
+export type Entry<S extends ShaderName> = keyof (typeof SHADERS)[S]['entries'] & string;
+type Reached<S extends ShaderName, E extends Entry<S>> = (typeof SHADERS)[S]['entries'][E] extends readonly (infer B extends string)[]
+	? B
+	: never;
+/** Uniform variables that are structs, and their fields. */
+type UniformStruct<S extends ShaderName> = keyof (typeof SHADERS)[S]['uniforms'] & string;
+type Field<S extends ShaderName, V extends UniformStruct<S>> = keyof (typeof SHADERS)[S]['uniforms'][V] & string;
 
 /** One compiled variant of a shader. */
 export interface Specialisation<S extends ShaderName = ShaderName> {
 	readonly shader: S;
+	/** Entry point; absent: main. */
+	readonly entry?: string;
 	/** Pipeline-overridable constants. */
 	readonly overrides: Readonly<Partial<Record<Override<S>, number>>>;
 	/** Replacements of named `const` lines, where an override cannot stand (array sizes). */
@@ -28,41 +36,64 @@ export function specialise({ shader, constants }: Specialisation): string {
 }
 
 /** Identity of a variant, derived from all that goes into it. */
-export function specialisationKey({ shader, overrides, constants }: Specialisation): string {
+export function specialisationKey({ shader, entry = MAIN, overrides, constants }: Specialisation): string {
 	const sorted = (record: Readonly<Record<string, number>>) => Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
-	return JSON.stringify([shader, SHADERS[shader].hash, sorted(overrides), sorted(constants)]);
+	return JSON.stringify([shader, entry, SHADERS[shader].hash, sorted(overrides), sorted(constants)]);
 }
 
-/** Uniforms in the order of the WGSL struct. */
-export function uniformWords<S extends ShaderName>(shader: S, values: Readonly<Record<Uniform<S>, number>>): Uint32Array {
-	const places = SHADERS[shader].uniforms as Readonly<Record<string, number>>;
+/** A uniform struct's words in the order of the WGSL. */
+export function uniformWords<S extends ShaderName, V extends UniformStruct<S>>(
+	shader: S,
+	variable: V,
+	values: Readonly<Record<Field<S, V>, number>>,
+): Uint32Array {
+	const places = (SHADERS[shader].uniforms as Readonly<Record<string, Readonly<Record<string, number>>>>)[variable] as Record<
+		string,
+		number
+	>;
 	const words = new Uint32Array(Object.keys(places).length);
 	for (const [name, value] of Object.entries<number>(values)) words[places[name] as number] = value;
 	return words;
 }
 
-/** Bind group layout of a shader, from its declarations. */
-export function bindGroupLayoutEntries(shader: ShaderName): GPUBindGroupLayoutEntry[] {
+const MAIN = 'main';
+
+interface Declared {
+	readonly binding: number;
+	readonly space: string;
+}
+
+/** The declared bindings that an entry point reaches, in the order of the text. */
+function reachedBy(shader: ShaderName, entry: string): [name: string, declared: Declared][] {
+	const { bindings, entries }: { bindings: object; entries: object } = SHADERS[shader];
+	const names = (entries as Readonly<Record<string, readonly string[]>>)[entry];
+	if (names === undefined) throw new Error(`shader ${shader} has no entry point ${entry}`);
+	return names.map((name) => [name, (bindings as Readonly<Record<string, Declared>>)[name] as Declared]);
+}
+
+/** Bind group layout of an entry point, from the shader's declarations. */
+export function bindGroupLayoutEntries(shader: ShaderName, entry: string = MAIN): GPUBindGroupLayoutEntry[] {
 	const types: Readonly<Record<string, GPUBufferBindingType>> = {
 		uniform: 'uniform',
 		'storage,read': 'read-only-storage',
 		'storage,read_write': 'storage',
 	};
 	const COMPUTE = 4; // GPUShaderStage.COMPUTE; the global need not exist where the device came from a package
-	return Object.values<{ binding: number; space: string }>(SHADERS[shader].bindings).map(({ binding, space }) => ({
+	return reachedBy(shader, entry).map(([, { binding, space }]) => ({
 		binding,
 		visibility: COMPUTE,
 		buffer: { type: types[space] as GPUBufferBindingType },
 	}));
 }
 
-export function bindGroupEntries<S extends ShaderName>(
+/** @param resources at least those that the entry point reaches */
+export function bindGroupEntries<S extends ShaderName, E extends Entry<S> = 'main' & Entry<S>>(
 	shader: S,
-	resources: Readonly<Record<Binding<S>, GPUBufferBinding>>,
+	resources: Readonly<Record<Reached<S, E>, GPUBufferBinding>>,
+	entry: E = MAIN as E,
 ): GPUBindGroupEntry[] {
-	const bindings = SHADERS[shader].bindings as Readonly<Record<string, { binding: number }>>;
-	return Object.entries<GPUBufferBinding>(resources).map(([name, resource]) => ({
-		binding: (bindings[name] as { binding: number }).binding,
-		resource,
+	return reachedBy(shader, entry).map(([name, { binding }]) => ({
+		binding,
+		resource: (resources as Readonly<Record<string, GPUBufferBinding>>)[name] as GPUBufferBinding,
 	}));
 }

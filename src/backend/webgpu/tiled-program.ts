@@ -2,15 +2,14 @@
 import { DTYPES } from '../../core/dtype.ts';
 import type { Problem } from '../../core/problem.ts';
 import { type Lease, roundUp, USAGE } from './buffers.ts';
+import { COMPACT, type Compaction, prepareCompaction } from './compact.ts';
 import type { DeviceSession } from './device.ts';
-import { arrangementOf, WORKGROUP, workgroups } from './direct.ts';
+import { arrangementOf } from './direct.ts';
 import { DEVICE_MEMORY, NOWHERE, type PieceInput, type PieceStep, type Program, SharedWords } from './program.ts';
 import type { Arrangement } from './region.ts';
-import { bindGroupEntries, type Specialisation, uniformWords } from './shaders.ts';
+import { bindGroupEntries } from './shaders.ts';
 import { epilogueWords, type Job, jobsOf, lanesOf, QUAD, type TapForm, tiledMaps } from './tiled.ts';
 import { type Piece, pieceSizes } from './tiler.ts';
-
-const COMPACT: Specialisation = { shader: 'compact', overrides: { WORKGROUP }, constants: {} };
 
 /** Least bytes of an array<vec4u>. */
 const WIDE_ELEMENT = 16;
@@ -97,31 +96,10 @@ export class TiledProgram implements Program {
 		return (piece.col.count * lanesOf(this.#problem)) % QUAD !== 0;
 	}
 
-	/** Memory for a result with room between its rows, and the pass that packs it. */
-	async #compact(session: DeviceSession, lease: Lease, piece: Piece) {
-		const { bytes } = DTYPES[this.#problem.output.dtype];
-		const lanes = lanesOf(this.#problem);
-		const width = piece.col.count * lanes;
-		const rows = pieceSizes(piece).reduce((a, b) => a * b, 1) / width;
-		const params = { row_bytes: width * bytes, pitch_bytes: roundUp(width, QUAD) * bytes, rows };
-		const { device } = session;
-		const { pipeline, layout } = await session.pipelines.get(COMPACT);
-		const size = params.pitch_bytes * rows;
-		const source = { buffer: await lease.take(size, DEVICE_MEMORY), size };
-		const uniforms = await lease.take(WIDE_ELEMENT, USAGE.UNIFORM | USAGE.COPY_DST);
-		return {
-			source,
-			encode: (encoder: GPUCommandEncoder, output: GPUBufferBinding) => {
-				device.queue.writeBuffer(uniforms, 0, uniformWords('compact', params) as Uint32Array<ArrayBuffer>);
-				const resources = { params: { buffer: uniforms, size: WIDE_ELEMENT }, padded: source, packed: output };
-				const pass = encoder.beginComputePass({ label: 'compact' });
-				pass.setPipeline(pipeline);
-				pass.setBindGroup(0, device.createBindGroup({ layout, entries: bindGroupEntries('compact', resources) }));
-				const words = Math.ceil((params.row_bytes * rows) / 4);
-				pass.dispatchWorkgroups(...workgroups(words, device.limits.maxComputeWorkgroupsPerDimension));
-				pass.end();
-			},
-		};
+	#compact(session: DeviceSession, lease: Lease, piece: Piece): Promise<Compaction> {
+		const width = piece.col.count * lanesOf(this.#problem);
+		const rows = pieceSizes(piece).reduce((a, b) => a * b, 1) / piece.col.count / lanesOf(this.#problem);
+		return prepareCompaction(session, lease, { width, rows, bytes: DTYPES[this.#problem.output.dtype].bytes });
 	}
 
 	dispose(): void {

@@ -320,7 +320,7 @@ export function jobsOf(problem: Problem, piece: Piece, input: PieceInput, form: 
 			jobs.push({
 				shader: form.shader,
 				specialisation,
-				params: uniformWords('tiled', { ...params, first_plane: first }),
+				params: uniformWords('tiled', 'params', { ...params, first_plane: first }),
 				taps: Uint32Array.from(words),
 				groups: [Math.ceil(elements / tile.columns), Math.ceil(height / tile.rows), z],
 			});

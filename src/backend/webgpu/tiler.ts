@@ -86,12 +86,22 @@ export function workOf({ steps }: Pick<Plan, 'steps'>): number {
 /** Channels lie side by side in the result's memory. */
 const isInterleaved = (problem: Problem): boolean => problem.output.layout.endsWith('C');
 
+/** What the sides of pieces are multiples of, where they are not the result's own. */
+export interface Grain {
+	readonly height: number;
+	readonly width: number;
+	/** Sums are kept as planes of float32 before they are stored. */
+	readonly sums: boolean;
+}
+
+const FINEST: Grain = { height: 1, width: 1, sums: false };
+
 /** What a piece of these sizes takes: bytes, rows of the result padded to whole quads, and multiply-adds. */
 export function pieceNeeds(
 	problem: Problem,
 	sizes: Sizes,
 	work: number,
-): { input: number; output: number; tables: number; products: number } {
+): { input: number; output: number; tables: number; sums: number; products: number } {
 	const [n, k, rows, cols] = sizes;
 	const [, channels, height, width] = problem.image.sizes;
 	const kernels = problem.windows.length;
@@ -103,6 +113,7 @@ export function pieceNeeds(
 		input: planes * Math.min(height, y) * Math.min(width, x) * DTYPES[problem.image.dtype].bytes,
 		output: planesOut * rows * 4 * Math.ceil((cols * side) / 4) * DTYPES[problem.output.dtype].bytes,
 		tables: 4 * (y + x * side),
+		sums: n * k * rows * 16 * Math.ceil(cols / 4),
 		products: n * k * rows * cols * work,
 	};
 }
@@ -112,17 +123,19 @@ export function pieceNeeds(
  * mostly be halo are cut across as well.
  *
  * @param work multiply-adds of one output
- * @throws LIMIT_EXCEEDED where not even one output fits
+ * @throws LIMIT_EXCEEDED where not even one output, or one grain of them, fits
  */
-export function chooseSizes(problem: Problem, limits: TileLimits, work: number): Sizes {
+export function chooseSizes(problem: Problem, limits: TileLimits, work: number, grain = FINEST): Sizes {
 	const [N, K, H, W] = problem.output.sizes;
 	const interleaved = isInterleaved(problem);
 	const cap = Math.floor(Math.min(limits.binding, limits.buffer, limits.piece) / 4) * 4;
 	const fits = (sizes: Sizes): boolean => {
 		const needs = pieceNeeds(problem, sizes, work);
-		const single = sizes.every((size) => size === 1);
+		const [n, k, rows, cols] = sizes;
+		const single = n === 1 && (k === 1 || grain.sums) && rows <= grain.height && cols <= grain.width;
 		return (
 			Math.max(needs.input, needs.output, needs.tables) <= cap &&
+			(!grain.sums || needs.sums <= Math.min(limits.binding, limits.buffer)) &&
 			(single || needs.products <= limits.products) &&
 			needs.input / DTYPES[problem.image.dtype].bytes < 2 ** 31 &&
 			needs.output / DTYPES[problem.output.dtype].bytes < 2 ** 31
@@ -135,20 +148,24 @@ export function chooseSizes(problem: Problem, limits: TileLimits, work: number):
 		if (planes > 0) return [1, planes * kernels, H, W];
 	}
 	for (const k of interleaved ? [K] : [kernels, 1]) {
-		const rowsAt = (cols: number) => largest(H, (rows) => fits([1, k, rows, cols]));
+		const rowsAt = (cols: number) => {
+			const rows = largest(H, (count) => fits([1, k, count, cols]));
+			return rows === H ? H : rows - (rows % grain.height);
+		};
 		const halo = positions(problem, 0, { start: 0, count: 1 }).count;
 		let cols = W;
 		let rows = rowsAt(cols);
-		while (cols > 1 && (rows === 0 || (rows < Math.min(H, 2 * halo) && cols > 64))) {
-			cols = Math.ceil(cols / 2);
+		while (cols > grain.width && (rows === 0 || (rows < Math.min(H, 2 * halo) && cols > 64))) {
+			cols = grain.width * Math.ceil(cols / 2 / grain.width);
 			rows = rowsAt(cols);
 		}
 		if (rows > 0) return [1, k, rows, cols];
 	}
-	const needs = pieceNeeds(problem, [1, interleaved ? K : 1, 1, 1], work);
+	const [height, width] = [Math.min(H, grain.height), Math.min(W, grain.width)];
+	const needs = pieceNeeds(problem, [1, interleaved ? K : 1, height, width], work);
 	throw new FaltungError(
 		'LIMIT_EXCEEDED',
-		`Expected one output pixel of ${describe(problem)} to fit the device but it needs ${needs.input} bytes of input, ${needs.output} of output and ` +
+		`Expected ${height * width === 1 ? 'one output pixel' : `${height}x${width} output pixels`} of ${describe(problem)} to fit the device but it needs ${needs.input} bytes of input, ${needs.output} of output and ` +
 			`${needs.tables} of index tables in one binding, and a piece may have ${cap}. Use a smaller kernel or backend: 'native'.`,
 	);
 }

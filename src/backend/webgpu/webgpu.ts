@@ -63,7 +63,7 @@ function capabilitiesOf({ device, facts }: DeviceSession): Capabilities {
 		backend: 'webgpu',
 		device: facts.name,
 		threads: 1,
-		algorithms: ['direct', 'separable', 'lowrank', 'box'],
+		algorithms: ['direct', 'separable', 'lowrank', 'box', 'fft'],
 		sums: ['integer', 'float32'],
 		limits: {
 			maxBufferSize: limits.maxBufferSize,
