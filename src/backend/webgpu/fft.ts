@@ -33,8 +33,8 @@ const MOST_PAIRS = 32767;
 /** Σ|tap| whose product with a region's scale stays within two factors of float32. */
 const TAPS_RANGE = [2 ** -100, 2 ** 100] as const;
 
-/** Rows of a dispatch of workgroups. */
-const MOST_ROWS = 65535;
+/** Workgroups along one axis of a dispatch. */
+const MOST_GROUPS = 65535;
 
 /** Bytes that one memory transaction moves; shorter runs pay for all of it. */
 const SECTOR = 32;
@@ -66,7 +66,10 @@ export function fftObstacle(problem: Problem, wish: PlanWish): string | undefine
 	if (problem.stride.some((s) => s > 1)) return 'with a stride it would compute what is thrown away';
 	if (problem.dilation.some((d) => d > 1)) return 'a dilated kernel would be transformed with all its holes';
 	if (DTYPES[problem.image.dtype].bytes > 4 || DTYPES[problem.output.dtype].bytes > 4) return 'tiles hold elements of at most 4 bytes';
-	if (problem.output.sizes[2] > MOST_ROWS) return `a dispatch has at most ${MOST_ROWS} rows`;
+	const { layout, sizes } = problem.output;
+	if (layout.endsWith('C') && Math.max(sizes[0], sizes[2]) > MOST_GROUPS) {
+		return `channels are put side by side with a dispatch of at most ${MOST_GROUPS} rows and images`;
+	}
 	const [least, most] = TAPS_RANGE;
 	const held = problem.windows.every((window) => {
 		const magnitude = magnitudeOf(window);
