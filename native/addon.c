@@ -244,28 +244,24 @@ static napi_value number_of(napi_env env, double x) {
 	return number;
 }
 
-/* probeCopy(isa, bytes, threads): GB/s of copying that many bytes from one buffer to another, once. */
+/* probeCopy(isa, to, from, threads): GB/s of one streaming copy between two typed arrays, from their first whole line of the cache on. */
 static napi_value probe_copy(napi_env env, napi_callback_info info) {
-	napi_value args[3];
-	size_t count = 3, length;
+	napi_value args[4];
+	size_t count = 4, length;
 	char isa[16];
-	int64_t bytes;
+	void *to, *from;
+	int64_t bytes, other;
 	int32_t threads;
 	napi_get_cb_info(env, info, &count, args, NULL, NULL);
-	if (napi_get_value_string_utf8(env, args[0], isa, sizeof isa, &length) != napi_ok ||
-	    napi_get_value_int64(env, args[1], &bytes) != napi_ok || bytes < 4096 || bytes > (int64_t)1 << 36)
-		return addon_throw(env, "INVALID_ARGUMENT", "Expected an instruction set and from 4096 bytes to 64 GiB.");
-	if (!read_threads(env, args[2], &threads)) return NULL;
-	bytes = bytes / 64 * 64;
-	char *to = aligned_alloc(64, (size_t)bytes), *from = aligned_alloc(64, (size_t)bytes);
-	double seconds = -1;
-	if (to && from) {
-		memset(to, 1, (size_t)bytes);
-		memset(from, 2, (size_t)bytes);
-		seconds = conv_probe_copy(isa, to, from, bytes, threads, 1);
-	}
-	free(to);
-	free(from);
+	if (napi_get_value_string_utf8(env, args[0], isa, sizeof isa, &length) != napi_ok)
+		return addon_throw(env, "INVALID_ARGUMENT", "Expected a string for the instruction set.");
+	if (!addon_typed_array(env, args[1], ~0u, "Expected a typed array to copy to.", &to, &bytes) ||
+	    !addon_typed_array(env, args[2], ~0u, "Expected a typed array to copy from.", &from, &other) || !read_threads(env, args[3], &threads))
+		return NULL;
+	if (other < bytes) bytes = other;
+	bytes = (bytes - 64) / 64 * 64;
+	if (bytes < 4096) return addon_throw(env, "INVALID_ARGUMENT", "Expected arrays of 5,000 bytes at least.");
+	const double seconds = conv_probe_copy(isa, (void *)(((uintptr_t)to + 63) / 64 * 64), (void *)(((uintptr_t)from + 63) / 64 * 64), bytes, threads, 1);
 	return seconds > 0 ? number_of(env, (double)bytes / seconds / 1e9) : addon_throw(env, "LIMIT_EXCEEDED", "The copy could not be run.");
 }
 

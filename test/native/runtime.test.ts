@@ -232,7 +232,7 @@ test('a process that never loaded it elsewhere survives workers that come and go
 	const path = places(process.platform, process.arch)[0] as string;
 	const program = `
 		const { Worker } = require('node:worker_threads');
-		const one = () => new Promise((r) => new Worker('require(' + JSON.stringify(${JSON.stringify(path)}) + ').probeCopy("base", 65536, 3)', { eval: true }).once('exit', r));
+		const one = () => new Promise((r) => new Worker('require(' + JSON.stringify(${JSON.stringify(path)}) + ').probeCopy("base", new Uint8Array(65536), new Uint8Array(65536), 3)', { eval: true }).once('exit', r));
 		(async () => { for (let k = 0; k < 10; k++) await Promise.all([one(), one()]); console.log('well'); })();
 	`;
 	const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });

@@ -43,8 +43,8 @@ export interface Addon {
 	cancel(run: Handle): void;
 	/** Asks for large pages under fresh memory, which a run is going to fill; best effort. */
 	preferLargePages(array: TypedArray): void;
-	/** GB/s of result bytes: one streaming copy of `bytes` from one buffer to another. */
-	probeCopy(isa: string, bytes: number, threads: number): number;
+	/** GB/s of result bytes: one streaming copy from one array to another. */
+	probeCopy(isa: string, to: TypedArray, from: TypedArray, threads: number): number;
 	/** float32 GFLOP/s of multiply-adds out of registers with all threads at once. */
 	probeMultiplyAdd(isa: string, threads: number): number;
 }
