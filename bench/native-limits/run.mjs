@@ -41,7 +41,7 @@ for (const [dtype, kernelDtype, Kind] of CASES) {
 	const image = { data: new Kind(SIDE * SIDE), shape: [SIDE, SIDE] };
 	for (let i = 0; i < image.data.length; i++) image.data[i] = (i * 7 + (i >> 12)) % 251;
 	const out = new Kind(SIDE * SIDE);
-	const copy = new Kind(SIDE * SIDE);
+	const copied = new Kind(SIDE * SIDE);
 	for (const k of KS) {
 		const options = { mode: 'same', boundary: 'symmetric', backend: 'native', operation: 'correlate', shape: [SIDE, SIDE], dtype };
 		const checked = await createConvolver(kernelOf(kernelDtype, k), { ...options, verify: 'sample' });
@@ -50,8 +50,8 @@ for (const [dtype, kernelDtype, Kind] of CASES) {
 		const convolver = await createConvolver(kernelOf(kernelDtype, k), { ...options, verify: false });
 		const [times, cpu, copies, multiplies] = [[], [], [], []];
 		for (let round = 0; round < rounds; round++) {
-			addon.probeCopy(isa, copy, image.data, threads); // both are warmed alike; memory made and freed in between would disturb what follows
-			copies.push(image.data.byteLength / addon.probeCopy(isa, copy, image.data, threads) / 1e6);
+			addon.probeCopy(isa, copied, image.data, threads); // both are warmed alike; memory made and freed in between would disturb what follows
+			copies.push(image.data.byteLength / addon.probeCopy(isa, copied, image.data, threads) / 1e6);
 			multiplies.push((2 * k * k * SIDE * SIDE) / addon.probeMultiplyAdd(isa, threads) / 1e6);
 			await convolver.run(image, { out });
 			const used = process.cpuUsage();
