@@ -97,7 +97,7 @@ it.skipIf(SHARE < 1)('every shader had its share of them', () => {
 	process.stderr.write(`  ${[...paths].map(([path, count]) => `${path} ${count}`).join(', ')}\n`);
 	const replay = ASKED !== undefined && ASKED < 100;
 	const least = { 'direct 1x4': 100, 'direct 4x4': 20, 'separable 4x4': 50, 'lowrank 4x4': 5 };
-	// few are drawn, and some refused: banks into channels side by side, sums beyond 32 bits
-	expect(paths.get('box 4x1') ?? 0).toBeGreaterThanOrEqual(replay ? 0 : 1);
+	// few are drawn unless asked for, and some refused: banks into channels side by side, sums beyond 32 bits; box.test.ts has its own
+	if (ASKED !== undefined) expect(paths.get('box 4x1') ?? 0).toBeGreaterThanOrEqual(replay ? 0 : 20);
 	for (const [path, count] of Object.entries(least)) expect(paths.get(path) ?? 0, path).toBeGreaterThanOrEqual(replay ? 0 : count);
 });
