@@ -53,7 +53,9 @@ describe.each([
 
 	/** Every plan of so many problems, each pixel against the oracle. */
 	async function compute(count: number, familyOf: (seed: number) => Family, method: Algorithm | 'auto') {
-		const seed = process.env.FALTUNG_SEED === undefined ? freshSeed() : Number(process.env.FALTUNG_SEED);
+		const start = process.env.FALTUNG_SEED === undefined ? freshSeed() : Number(process.env.FALTUNG_SEED);
+		// where few are drawn, pieces of 8 KiB get a family that floats, so that running sums are reached whatever the seed
+		const seed = method === 'box' && ASKED === undefined && limits?.piece !== undefined ? start - (start % (2 * PER_FAMILY)) : start;
 		const began = performance.now();
 		let computed = 0;
 		const failures: string[] = [];
@@ -97,7 +99,7 @@ it.skipIf(SHARE < 1)('every shader had its share of them', () => {
 	process.stderr.write(`  ${[...paths].map(([path, count]) => `${path} ${count}`).join(', ')}\n`);
 	const replay = ASKED !== undefined && ASKED < 100;
 	const least = { 'direct 1x4': 100, 'direct 4x4': 20, 'separable 4x4': 50, 'lowrank 4x4': 5 };
-	// few are drawn unless asked for, and some refused: banks into channels side by side, sums beyond 32 bits; box.test.ts has its own
-	if (ASKED !== undefined) expect(paths.get('box 4x1') ?? 0).toBeGreaterThanOrEqual(replay ? 0 : 20);
+	// few are drawn, and some refused: banks into channels side by side, sums beyond 32 bits
+	expect(paths.get('box 4x1') ?? 0).toBeGreaterThanOrEqual(replay ? 0 : 1);
 	for (const [path, count] of Object.entries(least)) expect(paths.get(path) ?? 0, path).toBeGreaterThanOrEqual(replay ? 0 : count);
 });
