@@ -33,8 +33,8 @@ function neighbour(f: number, up: boolean): number {
  * Rounding each weight by itself leaves a sum that is off by about √count roundings: enough to darken a picture that is blurred many
  * times. So every tap is one of the two float32 neighbours of its weight (the nearest, or the one on its other side), chosen from the
  * largest step to the smallest wherever the choice brings the sum closer. Equal weights are changed together: symmetry stays, and a box
- * stays a box. The sum then misses by about half the last useful step: below 2^-32 for a Gaussian of sigma 1 and more, up to 2^-24 for
- * the few taps of a narrower one or a box, whose taps are all the same (tests hold it to these).
+ * stays a box. The sum is never further off than nearest rounding leaves it, which is at most 2^-24 of the sum of all |weights|. Gaussians
+ * of sigma 1 and more end below 2^-32 in the median and at 6e-9 in the worst of 20,000; a box, whose taps are all the same, has no choice.
  */
 export function floatTaps(weights: Float64Array, total: number): Float32Array {
 	const taps = Float32Array.from(weights);
