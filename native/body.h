@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "kernels.h"
+#include "numbers.h"
 #include "simd.h"
 
 #define PASTE_(a, b) a##_##b
@@ -118,6 +119,7 @@ const conv_isa NAME(conv_isa) = {
 	.box = {BOX(f32), BOX(f64), BOX(i16), BOX(i64)},
 	.load = NAME(loads),
 	.pick_store = NAME(pick_store),
+	.store_some = NAME(store_some),
 	.has_non_finite = NAME(has_non_finite),
 	.copy = NAME(copy),
 	.copy_rows = NAME(copy_rows),

@@ -54,7 +54,7 @@ struct conv_exec {
 	int lanes; /* sums in a vector; 1 for the scalar body */
 	conv_kernel_plan *plans;
 	conv_store *stores;       /* one per result channel */
-	conv_store_fn *store_fns; /* likewise; NULL: the scalar store */
+	conv_store_fn *store_fns; /* likewise; NULL where not all sums can be stored by one */
 	uint64_t constant;        /* p.value in the accumulator's type, in the first bytes */
 	int64_t arena_bytes;
 	atomic_llong tiles; /* computed so far, by all runs */

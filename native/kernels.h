@@ -108,17 +108,26 @@ typedef void (*conv_load_fn)(void *to, const void *from, int64_t stride, int64_t
 
 /* How the sums of one result channel are stored. */
 typedef struct conv_store {
+	conv_accumulator accumulator;
+	int64_t dtype;
 	int exact; /* sums are exact integers */
 	int plain; /* scale 1, bias 0 */
 	double scale, bias;
 	int64_t rounding, overflow;
 } conv_store;
 
-/* Stores `count` sums into consecutive elements; only where nothing can be reported (not CONV_THROW). */
+/* Stores `count` sums into consecutive elements. */
 typedef void (*conv_store_fn)(void *to, const void *sums, int64_t count, const conv_store *store);
 
-/* Picks the vector store for a pair of types and a rule; NULL: the scalar store does it. */
-typedef conv_store_fn (*conv_pick_store_fn)(conv_accumulator accumulator, int64_t dtype, const conv_store *store);
+/* Picks what stores all sums under a rule; NULL: store_some does, as far as it can. */
+typedef conv_store_fn (*conv_pick_store_fn)(const conv_store *store);
+
+/*
+ * Stores sums up to where one may not fit under CONV_THROW, or takes more than a double; returns how many. From there on
+ * CONV_STORE_BLOCK of them are for the scalar store.
+ */
+#define CONV_STORE_BLOCK 64
+typedef int64_t (*conv_store_some_fn)(void *to, const void *sums, int64_t count, const conv_store *store);
 
 /* What the sums of a checksum are formed in: integers modulo 2^n, or float64. */
 typedef enum conv_lanes { CONV_LANES_U8, CONV_LANES_U16, CONV_LANES_U32, CONV_LANES_U64, CONV_LANES_F64, CONV_LANES } conv_lanes;
@@ -194,6 +203,7 @@ typedef struct conv_isa {
 	conv_box_fns box[CONV_VECTOR_ACCUMULATORS];
 	const conv_load_fn (*load)[CONV_DTYPES];         /* [accumulator][dtype]; NULL: no such pair */
 	conv_pick_store_fn pick_store;
+	conv_store_some_fn store_some;
 	int (*has_non_finite)(const void *from, int64_t dtype, int64_t stride, int64_t count);
 	void (*copy)(void *to, const void *from, int64_t bytes); /* streaming; 64-byte aligned, a multiple of 64 bytes */
 	/* `rows` rows of `bytes` bytes; with `stream` rows of `to` are vector-aligned and `bytes` whole vectors */

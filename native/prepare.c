@@ -164,13 +164,15 @@ static int plan_stores(conv_exec *e) {
 	e->store_fns = conv_keep(e, channels, sizeof(conv_store_fn));
 	if (!e->stores || !e->store_fns) return 0;
 	for (int64_t k = 0; k < channels; k++) {
-		e->stores[k] = (conv_store){.exact = p->sum == CONV_SUM_INTEGER,
+		e->stores[k] = (conv_store){.accumulator = e->accumulator,
+		                            .dtype = p->out_dtype,
+		                            .exact = p->sum == CONV_SUM_INTEGER,
 		                            .plain = p->scale[k] == 1 && p->bias[k] == 0,
 		                            .scale = p->scale[k],
 		                            .bias = p->bias[k],
 		                            .rounding = p->rounding,
 		                            .overflow = p->overflow};
-		if (e->isa) e->store_fns[k] = e->isa->pick_store(e->accumulator, p->out_dtype, &e->stores[k]);
+		if (e->isa) e->store_fns[k] = e->isa->pick_store(&e->stores[k]);
 	}
 	return 1;
 }

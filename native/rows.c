@@ -97,27 +97,36 @@ static void scatter(char *to, const char *from, int64_t stride, int64_t count, i
 	}
 }
 
-void conv_store_row(const conv_exec *e, const conv_tile *t, int64_t y, int64_t x0, int64_t x1, const char *sums, char *line, int stream) {
-	const int64_t channel = t->c * e->p.kernels + t->m, stride = t->buffers->out_strides[3], count = x1 - x0;
-	const int element = conv_dtype_bytes(e->p.out_dtype);
+/* Sums of row y from column x on into consecutive elements. */
+static void store_sums(const conv_exec *e, const conv_tile *t, int64_t y, int64_t x, int64_t count, const char *sums, char *to) {
+	const int64_t channel = t->c * e->p.kernels + t->m, element = conv_dtype_bytes(e->p.out_dtype);
 	const conv_store *how = &e->stores[channel];
-	const conv_store_fn fn = e->store_fns[channel];
+	if (e->store_fns[channel]) {
+		e->store_fns[channel](to, sums, count, how);
+		return;
+	}
+	for (int64_t k = 0; k < count;) {
+		if (e->isa) k += e->isa->store_some(to + k * element, sums + k * e->bytes, count - k, how);
+		const int64_t end = e->isa && count - k > CONV_STORE_BLOCK ? k + CONV_STORE_BLOCK : count;
+		for (; k < end; k++)
+			if (store_scalar(e, how, sums + k * e->bytes, to + k * element))
+				conv_note_overflow(t->overflow_at, conv_linear_index(e, t, y, x + k));
+	}
+}
+
+void conv_store_row(const conv_exec *e, const conv_tile *t, int64_t y, int64_t x0, int64_t x1, const char *sums, char *line, int stream) {
+	const int64_t stride = t->buffers->out_strides[3], count = x1 - x0;
+	const int element = conv_dtype_bytes(e->p.out_dtype);
 	char *to = conv_out_pixel(e, t, y, x0);
-	if (fn != NULL && stride == 1 && stream) {
+	if (stride != 1) {
+		store_sums(e, t, y, x0, count, sums, line);
+		scatter(to, line, stride, count, element);
+	} else if (stream) {
 		const int64_t whole = count * element / e->isa->vector_bytes * e->isa->vector_bytes;
-		fn(line, sums, count, how);
+		store_sums(e, t, y, x0, count, sums, line);
 		e->isa->copy(to, line, whole);
 		memcpy(to + whole, line + whole, (size_t)(count * element - whole));
-		return;
-	}
-	if (fn != NULL) {
-		fn(stride == 1 ? to : line, sums, count, how);
-		if (stride != 1) scatter(to, line, stride, count, element);
-		return;
-	}
-	for (int64_t x = 0; x < count; x++)
-		if (store_scalar(e, how, sums + x * e->bytes, to + x * stride * element))
-			conv_note_overflow(t->overflow_at, conv_linear_index(e, t, y, x0 + x));
+	} else store_sums(e, t, y, x0, count, sums, to);
 }
 
 int conv_stores_straight(const conv_exec *e, const conv_tile *t) {

@@ -1,6 +1,6 @@
 /*
- * Sums into result elements, for the pairs and rules that matter for speed; numbers.h holds the specification and does the rest.
- * Included by body.h.
+ * Sums into result elements, for the pairs and rules that matter for speed; store_any.h does the others. numbers.h holds the
+ * specification. Included by body.h.
  *
  * Rounding to integers after clamping to the range of the dtype (at most 32 bits, so nothing overflows on the way; clamping
  * to integers first gives the same as clamping last): adding and subtracting 1.5 * 2^23 (float) or 1.5 * 2^52 (double) leaves the
@@ -69,17 +69,10 @@ static inline float NAME(same)(float x) { return x; }
 	}
 
 #define MAGIC32 12582912.0f
-#define MAGIC64 6755399441055744.0
-#define SATURATE_NARROW(T, acc, W, MAGIC, tag)                         \
-	SATURATE(T, acc, W, uint8_t, u8, 0, 255, MAGIC, tag)               \
-	SATURATE(T, acc, W, int8_t, i8, -128, 127, MAGIC, tag)             \
-	SATURATE(T, acc, W, uint16_t, u16, 0, 65535, MAGIC, tag)           \
-	SATURATE(T, acc, W, int16_t, i16, -32768, 32767, MAGIC, tag)
-SATURATE_NARROW(float, f32, float, MAGIC32, float)
-SATURATE_NARROW(float, f32, double, MAGIC64, double)
-SATURATE_NARROW(double, f64, double, MAGIC64, double)
-SATURATE(double, f64, double, int32_t, i32, -2147483648.0, 2147483647.0, MAGIC64, double)
-SATURATE_NARROW(int16_t, i16, double, MAGIC64, double)
+SATURATE(float, f32, float, uint8_t, u8, 0, 255, MAGIC32, float)
+SATURATE(float, f32, float, int8_t, i8, -128, 127, MAGIC32, float)
+SATURATE(float, f32, float, uint16_t, u16, 0, 65535, MAGIC32, float)
+SATURATE(float, f32, float, int16_t, i16, -32768, 32767, MAGIC32, float)
 
 /*
  * The usual store of filtered bytes, to nearest, ties to even, on vectors: the compiler compares and blends for the clamp above, since
@@ -129,6 +122,8 @@ INTEGERS(int16_t, i16, uint8_t, u8, 0, 255)
 INTEGERS(int16_t, i16, int8_t, i8, -128, 127)
 INTEGERS(int16_t, i16, int16_t, i16, -32768, 32767)
 INTEGERS(int16_t, i16, uint16_t, u16, 0, 32767)
+INTEGERS(int16_t, i16, uint32_t, u32, 0, 32767)
+INTEGERS(int16_t, i16, int32_t, i32, -32768, 32767)
 INTEGERS(int64_t, i64, uint8_t, u8, 0, 255)
 INTEGERS(int64_t, i64, int8_t, i8, -128, 127)
 INTEGERS(int64_t, i64, uint16_t, u16, 0, 65535)
@@ -168,54 +163,50 @@ WRAP(double, f64, int64_t, uint64_t, u64)
 			for (int64_t i = 0; i < count; i++) t[i] = CONVERT(scale * (W)(s[i] + zero) + bias);                                \
 	}
 FLOATS(float, f32, float, float, f32, AS_FLOAT, float)
-FLOATS(float, f32, float, double, f64, AS_DOUBLE, float)
 FLOATS(float, f32, float, uint16_t, f16, NAME(to_half), float)
-FLOATS(float, f32, double, float, f32, AS_FLOAT, double)
-FLOATS(float, f32, double, double, f64, AS_DOUBLE, double)
 FLOATS(double, f64, double, float, f32, AS_FLOAT, double)
 FLOATS(double, f64, double, double, f64, AS_DOUBLE, double)
 
-static conv_store_fn NAME(pick_float)(conv_accumulator acc, int64_t dtype, const conv_store *how) {
+#include "store_any.h"
+
+static conv_store_fn NAME(pick_float)(const conv_store *how) {
 	const int wide = how->exact && !how->plain; /* scaled in double */
-	if (acc == CONV_ACC_F32 && dtype == CONV_F32) return wide ? NAME(store_f32_f32_double) : NAME(store_f32_f32_float);
-	if (acc == CONV_ACC_F32 && dtype == CONV_F64) return wide ? NAME(store_f32_f64_double) : NAME(store_f32_f64_float);
-	if (acc == CONV_ACC_F32 && dtype == CONV_F16) return wide ? NULL : NAME(store_f32_f16_float);
-	if (acc == CONV_ACC_F64 && dtype == CONV_F32) return NAME(store_f64_f32_double);
-	if (acc == CONV_ACC_F64 && dtype == CONV_F64) return NAME(store_f64_f64_double);
+	if (how->accumulator == CONV_ACC_F32 && !wide) {
+		if (how->dtype == CONV_F32) return NAME(store_f32_f32_float);
+		if (how->dtype == CONV_F16) return NAME(store_f32_f16_float);
+	}
+	if (how->accumulator == CONV_ACC_F64 && how->dtype == CONV_F32) return NAME(store_f64_f32_double);
+	if (how->accumulator == CONV_ACC_F64 && how->dtype == CONV_F64) return NAME(store_f64_f64_double);
 	return NULL;
 }
 
-static conv_store_fn NAME(pick_wrap)(conv_accumulator acc, int64_t dtype) {
+/* Exact sums as they are. */
+static conv_store_fn NAME(pick_plain)(conv_accumulator acc, int64_t dtype, int64_t overflow) {
 	static const conv_store_fn by_float[] = {NAME(wrap_f32_u8), NAME(wrap_f32_u16), NAME(wrap_f32_u32), NAME(wrap_f32_u64)};
 	static const conv_store_fn by_double[] = {NAME(wrap_f64_u8), NAME(wrap_f64_u16), NAME(wrap_f64_u32), NAME(wrap_f64_u64)};
-	return acc == CONV_ACC_F32 ? by_float[dtype / 2] : by_double[dtype / 2]; /* signed and unsigned share their bits */
-}
-
-static conv_store_fn NAME(pick_store)(conv_accumulator acc, int64_t dtype, const conv_store *how) {
-	static const conv_store_fn by_float[] = {NAME(store_f32_u8_float), NAME(store_f32_i8_float), NAME(store_f32_u16_float),
-	                                         NAME(store_f32_i16_float)};
-	static const conv_store_fn by_double[] = {NAME(store_f32_u8_double), NAME(store_f32_i8_double), NAME(store_f32_u16_double),
-	                                          NAME(store_f32_i16_double)};
-	static const conv_store_fn f64[] = {NAME(store_f64_u8_double), NAME(store_f64_i8_double), NAME(store_f64_u16_double),
-	                                    NAME(store_f64_i16_double)};
-	static const conv_store_fn i16[] = {NAME(store_i16_u8_exact), NAME(store_i16_i8_exact), NAME(store_i16_u16_exact),
-	                                    NAME(store_i16_i16_exact)};
-	static const conv_store_fn i16_scaled[] = {NAME(store_i16_u8_double), NAME(store_i16_i8_double), NAME(store_i16_u16_double),
-	                                           NAME(store_i16_i16_double)};
+	static const conv_store_fn i16[] = {NAME(store_i16_u8_exact),  NAME(store_i16_i8_exact),  NAME(store_i16_u16_exact),
+	                                    NAME(store_i16_i16_exact), NAME(store_i16_u32_exact), NAME(store_i16_i32_exact)};
 	static const conv_store_fn i64[] = {NAME(store_i64_u8_exact),  NAME(store_i64_i8_exact),  NAME(store_i64_u16_exact),
 	                                    NAME(store_i64_i16_exact), NAME(store_i64_u32_exact), NAME(store_i64_i32_exact),
 	                                    NAME(store_i64_u64_exact), NAME(store_i64_i64_exact)};
-	if (dtype >= CONV_F16) return NAME(pick_float)(acc, dtype, how);
-	if (how->overflow == CONV_THROW) return NULL;
-	if (acc == CONV_ACC_I64) return how->plain ? i64[dtype] : NULL;
-	if (acc == CONV_ACC_I16 && how->plain) return dtype <= CONV_I16 ? i16[dtype] : NULL;
-	if (how->overflow == CONV_WRAP) return how->exact && how->plain ? NAME(pick_wrap)(acc, dtype) : NULL;
-	if (acc == CONV_ACC_F64 && dtype == CONV_I32) return NAME(store_f64_i32_double);
-	if (dtype > CONV_I16) return NULL;
-	if (acc == CONV_ACC_F64) return f64[dtype];
-	if (acc == CONV_ACC_I16) return i16_scaled[dtype];
-	if (dtype == CONV_U8 && how->plain && how->rounding == CONV_NEAREST_EVEN) return NAME(store_f32_u8_even);
-	return how->exact && !how->plain ? by_double[dtype] : by_float[dtype];
+	if (acc == CONV_ACC_I64) return i64[dtype];
+	if (acc == CONV_ACC_I16) return dtype <= CONV_I32 ? i16[dtype] : NULL;
+	/* floats hold integers up to 2^24, doubles up to 2^53: these fit as they are */
+	const int fits = dtype == CONV_I64 || (dtype == CONV_I32 && acc == CONV_ACC_F32);
+	if (overflow != CONV_WRAP && !fits) return NULL;
+	return acc == CONV_ACC_F32 ? by_float[dtype / 2] : by_double[dtype / 2]; /* signed and unsigned share their bits */
+}
+
+static conv_store_fn NAME(pick_store)(const conv_store *how) {
+	static const conv_store_fn by_float[] = {NAME(store_f32_u8_float), NAME(store_f32_i8_float), NAME(store_f32_u16_float),
+	                                         NAME(store_f32_i16_float)};
+	conv_store_fn found = NULL;
+	if (conv_is_float(how->dtype)) found = NAME(pick_float)(how);
+	else if (how->overflow == CONV_THROW) return NULL;
+	else if (how->exact && how->plain) found = NAME(pick_plain)(how->accumulator, how->dtype, how->overflow);
+	if (found == NULL && how->overflow == CONV_SATURATE && how->accumulator == CONV_ACC_F32 && how->dtype <= CONV_I16 && (!how->exact || how->plain))
+		found = how->dtype == CONV_U8 && how->plain && how->rounding == CONV_NEAREST_EVEN ? NAME(store_f32_u8_even) : by_float[how->dtype];
+	return found == NULL && NAME(stores_all)(how) ? NAME(store_any) : found;
 }
 
 /* Rows of stored elements to where they belong. */

@@ -135,14 +135,14 @@ static void store(const band *b, int64_t x, int64_t width) {
 		e->isa->copy_rows(to, step, b->a.sums, CONV_STRIP_BYTES, width * element, b->outputs, 0);
 		return;
 	}
+	const int stream = t->buffers->out_strides[3] == 1 && width * element % e->isa->vector_bytes == 0 && conv_may_stream(e, t, to);
 	if (fn != NULL && t->buffers->out_strides[3] == 1) {
-		const int stream = width * element % e->isa->vector_bytes == 0 && conv_may_stream(e, t, to);
 		fn(b->a.stored, b->a.sums, b->outputs * columns, &e->stores[channel]);
 		e->isa->copy_rows(to, step, b->a.stored, columns * element, width * element, b->outputs, stream);
 		return;
 	}
 	for (int64_t k = 0; k < b->outputs; k++)
-		conv_store_row(e, t, b->y + k * b->step, x, x + width, b->a.sums + k * CONV_STRIP_BYTES, b->a.line, 0);
+		conv_store_row(e, t, b->y + k * b->step, x, x + width, b->a.sums + k * CONV_STRIP_BYTES, b->a.line, stream);
 }
 
 static void run_strip(const band *b, int64_t x, int64_t width) {

@@ -45,15 +45,17 @@ build() {
 		$compiler $flags $options $extra -c "$here/isa_$isa.c" -o "$work/$name.o/isa_$isa.o"
 	done
 	for file in $common; do $compiler $flags $options -c "$here/$file.c" -o "$work/$name.o/$(basename "$file").o"; done
-	for test in random fft; do $compiler $flags $options -c "$here/test/$test.c" -o "$work/$name-$test.o"; done
+	for test in random fft stores; do $compiler $flags $options -c "$here/test/$test.c" -o "$work/$name-$test.o"; done
 	$compiler $options "$work/$name.o"/*.o "$work/$name-random.o" -o "$work/$name" -lm -lpthread
 	$compiler $options "$work/$name.o"/*.o "$work/$name-fft.o" -o "$work/$name-fft" -lm -lpthread
+	$compiler $options "$work/$name.o"/*.o "$work/$name-stores.o" -o "$work/$name-stores" -lm -lpthread
 }
 
 echo "== AddressSanitizer and UBSan, every instruction set of this machine"
 build asan gcc "-O0 -DCONV_STEADY=3 -fsanitize=address,undefined -fno-sanitize-recover=all" base avx2 avx512
 ASAN_OPTIONS=detect_leaks=1 "$work/asan" "$seconds" $seed
 ASAN_OPTIONS=detect_leaks=1 "$work/asan-fft" "$seconds" $seed
+"$work/asan-stores" "$seconds" $seed
 echo "== ThreadSanitizer"
 build tsan gcc "-O0 -DCONV_STEADY=3 -fsanitize=thread -Wno-tsan" base avx2 avx512
 "$work/tsan" "$seconds" $seed
@@ -61,10 +63,12 @@ build tsan gcc "-O0 -DCONV_STEADY=3 -fsanitize=thread -Wno-tsan" base avx2 avx51
 echo "== base on a processor without AVX (qemu-x86_64 -cpu Nehalem)"
 build plain gcc "-O2 -static" base avx2 avx512
 qemu-x86_64 -cpu Nehalem "$work/plain" "$seconds" $seed | tee "$work/base.log"
+qemu-x86_64 -cpu Nehalem "$work/plain-stores" "$seconds" $seed
 grep -q '^isas: base;' "$work/base.log" || { echo "check-native: dispatch took more than base" >&2; exit 1; }
 echo "== NEON (qemu-aarch64)"
 build neon aarch64-linux-gnu-gcc "-O2 -static" base neon
 qemu-aarch64 "$work/neon" "$seconds" $seed | tee "$work/neon.log"
+qemu-aarch64 "$work/neon-stores" "$seconds" $seed
 grep -q '^isas: neon base;' "$work/neon.log" || { echo "check-native: dispatch did not find NEON" >&2; exit 1; }
 echo "== the same results on x86-64 and AArch64"
 for seed in 1 2 3 4 5 6 7 8; do
