@@ -43,8 +43,8 @@ const measured = (numbers: Measured['numbers'], version = libraryVersion()): Mea
 	numbers,
 });
 const valid = (): string => {
-	const machines = { [machineName()]: { costs: { avx2: measured({ 'direct.f32': [1, 2, 3] }) }, choices: { a: 'b' } } };
-	return JSON.stringify({ format: 'faltung calibration 1', machines });
+	const machines = { [machineName()]: { costs: { avx2: measured({ 'direct.f32': [1, 2, 3, 4] }) }, choices: { a: 'b' } } };
+	return JSON.stringify({ format: 'faltung calibration 2', machines });
 };
 
 describe('where it is', () => {
@@ -63,11 +63,11 @@ describe('where it is', () => {
 describe('reading', () => {
 	test('what was saved comes back; other instruction sets and machines stay', () => {
 		const path = fresh();
-		saveCosts(path, 'avx2', measured({ 'direct.f32': [1, 2, 3] }));
+		saveCosts(path, 'avx2', measured({ 'direct.f32': [1, 2, 3, 4] }));
 		saveCosts(path, 'base', measured({ pool: [7] }));
 		expect(measuredCosts('avx2').costs).toEqual({
 			from: 'measured on this machine on 2026-11-24 (faltung calibrate)',
-			numbers: { 'direct.f32': [1, 2, 3] },
+			numbers: { 'direct.f32': [1, 2, 3, 4] },
 		});
 		expect(measuredCosts('base').costs?.numbers).toEqual({ pool: [7] });
 		expect(measuredCosts('avx512')).toEqual({});
@@ -96,19 +96,19 @@ describe('reading', () => {
 	test.each<[string, string, RegExp]>([
 		['nothing', '', /JSON/],
 		['half of it', valid().slice(0, 150), /JSON/],
-		['another program’s', '{"name":"x"}', /not "faltung calibration 1"/],
-		['a later format', valid().replace('calibration 1', 'calibration 2'), /not "faltung calibration 1"/],
+		['another program’s', '{"name":"x"}', /not "faltung calibration 2"/],
+		['a later format', valid().replace('calibration 2', 'calibration 3'), /not "faltung calibration 2"/],
 		['a list', '[]', /not "faltung/],
 		['null', 'null', /not "faltung/],
-		['no machines', '{"format":"faltung calibration 1"}', /no machines/],
+		['no machines', '{"format":"faltung calibration 2"}', /no machines/],
 		['a machine without choices', machine((m) => delete m.choices), /lacks costs or choices/],
 		[
 			'an unknown constant',
 			machine((m) => Object.assign(m.costs?.avx2?.numbers as object, { 'direct.f33': [1, 2, 3] })),
 			/unknown constant/,
 		],
-		['too few numbers', machine((m) => Object.assign(m.costs?.avx2?.numbers as object, { 'direct.f32': [1] })), /not 3 numbers/],
-		['a negative one', machine((m) => Object.assign(m.costs?.avx2?.numbers as object, { 'direct.f32': [1, -1, 1] })), /not 3 numbers/],
+		['too few numbers', machine((m) => Object.assign(m.costs?.avx2?.numbers as object, { 'direct.f32': [1] })), /not 4 numbers/],
+		['a negative one', machine((m) => Object.assign(m.costs?.avx2?.numbers as object, { 'direct.f32': [1, -1, 1, 1] })), /not 4 numbers/],
 		['a huge one', machine((m) => Object.assign(m.costs?.avx2?.numbers as object, { pool: [1e300] })), /not 1 numbers/],
 		['text for a number', machine((m) => Object.assign(m.costs?.avx2?.numbers as object, { pool: ['1'] })), /not 1 numbers/],
 		['a date that is none', machine((m) => Object.assign(m.costs?.avx2 as object, { date: 'soon' })), /date/],
@@ -219,7 +219,7 @@ describe.runIf(usable)('on this machine', () => {
 		const native = await loadNative();
 		const isa = native.capabilities.isa as string;
 		const image = { data: new Float32Array(100), shape: [10, 10] };
-		saveCosts(path, isa, measured({ 'direct.f32': [5e5, 0, 0] }));
+		saveCosts(path, isa, measured({ 'direct.f32': [5e5, 0, 0, 0] }));
 		const slow = await loadNative();
 		expect(slow.capabilities.costs?.from).toMatch(/^measured on this machine/);
 		const { report } = await convolve(image, [[1, 2, 4]], { backend: slow, method: 'direct' });

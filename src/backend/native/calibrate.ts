@@ -54,7 +54,7 @@ const square = (side: number): Sides => [side, side];
 
 /** Kernels of each algorithm. Those that are no squares tell rows from columns. */
 const KERNELS: Readonly<Record<CostedAlgorithm, readonly Sides[]>> = {
-	direct: [3, 5, 7, 9, 15].map(square),
+	direct: [...[3, 5, 7, 9, 15].map(square), [31, 1], [31, 3], [1, 31], [1, 101]],
 	separable: [...[3, 7, 15, 31, 63].map(square), [31, 3], [3, 31]],
 	box: [3, 9, 31, 63].map(square),
 	fft: [7, 15, 31, 63].map(square),
@@ -89,7 +89,7 @@ const view = (dtype: Dtype, layout: Layout, sizes: PerAxis): PlaneView => {
 };
 
 /** A square image and a kernel of equal taps: every algorithm can do it. */
-function problemOf(accumulator: NativeAccumulator, side: number, [height, width]: Sides, outputDtype?: Dtype): Problem {
+function problemOf(accumulator: NativeAccumulator, side: number, [height, width]: Sides): Problem {
 	const { image, kernel } = SUMMED_IN[accumulator];
 	const count = height * width;
 	// 64-bit sums modulo 2^64 are held in int64; a sum that may leave 2^127 needs 192 bits
@@ -105,7 +105,7 @@ function problemOf(accumulator: NativeAccumulator, side: number, [height, width]
 		anchor: undefined,
 		stride: [1, 1],
 		dilation: [1, 1],
-		outputDtype: outputDtype ?? image,
+		outputDtype: image,
 		overflow: accumulator === 'i64' ? 'wrap' : 'saturate',
 		rounding: 'nearest-even',
 		scale: [1],
@@ -238,18 +238,13 @@ class Calibration {
 		const side = small ? (this.#options.side as number) : SIDE;
 		const found: Partial<Record<CommonName, readonly [number]>> = {};
 
-		const scalar = await this.#open(problemOf('f64', side, square(3), 'float16'), 'direct');
 		const coloured = await this.#open(interleaved(problemOf('f32', Math.round(side / 3), square(3))), 'direct');
 		const one = await this.#open(problemOf('f32', side, square(9)), 'direct');
 		const all = await this.#open(problemOf('f32', side, square(9)), 'direct', threads);
 		const memory = await this.#open(problemOf('f32', small ? side : MEMORY_SIDE, square(1)), 'direct', threads);
-		const probes = [scalar, coloured, one, all, memory].filter((made) => made !== undefined);
-		await this.#time(probes, 'stores, threads, memory');
+		const probes = [coloured, one, all, memory].filter((made) => made !== undefined);
+		await this.#time(probes, 'channels, threads, memory');
 
-		if (scalar !== undefined && scalar.work.scalarStores > 0) {
-			const sums = singleMilliseconds(costs, { ...scalar.work, scalarStores: 0 });
-			found.scalarStore = [Math.max(0, ((scalar.least - sums) * 1e6) / scalar.work.scalarStores)];
-		}
 		if (coloured !== undefined && coloured.work.interleaved > 0) {
 			const sums = singleMilliseconds(costs, { ...coloured.work, interleaved: 0 });
 			found.interleaved = [Math.max(0, ((coloured.least - sums) * 1e6) / coloured.work.interleaved)];

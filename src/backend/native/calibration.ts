@@ -9,7 +9,7 @@ import { FaltungError } from '../../core/errors.ts';
 import type { Costs } from '../backend.ts';
 import { COST_NAMES } from './costs.ts';
 
-const FORMAT = 'faltung calibration 1';
+const FORMAT = 'faltung calibration 2';
 const MOST_BYTES = 2 ** 20;
 /** Choices of policy 'measure' that are kept; the oldest go first. */
 const MOST_CHOICES = 500;

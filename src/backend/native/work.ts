@@ -1,17 +1,10 @@
 /** What a native plan has to do, counted: the left-hand side of the cost model. */
 import { DTYPES } from '../../core/dtype.ts';
-import { cannotOverflow, type KernelWindow, type Problem, reach } from '../../core/problem.ts';
+import { type KernelWindow, type Problem, reach } from '../../core/problem.ts';
 import type { FftStep, Step } from '../../core/steps.ts';
 import type { NativeAccumulator } from './addon.ts';
-import { cellName, type Work } from './costs.ts';
+import { cellName, GROUP_ROWS, STEADY_ROWS, type Work } from './costs.ts';
 import { fftCounts } from './fft.ts';
-
-/** Stores that native/store.h does not know go through the scalar code. */
-function storesSlowly(problem: Problem, accumulator: NativeAccumulator): boolean {
-	const { float, bytes } = DTYPES[problem.output.dtype];
-	if (float) return problem.output.dtype === 'float16' && accumulator !== 'f32';
-	return (problem.overflow !== 'wrap' && bytes > 2 && accumulator !== 'i64') || (problem.overflow === 'throw' && !cannotOverflow(problem));
-}
 
 /** Entries of the index maps: positions beyond the image, which a large dilation makes many. Others show themselves. */
 function mapped(problem: Problem): number {
@@ -31,7 +24,7 @@ function perOutput({ stride: [down, across], output }: Problem, step: Exclude<St
 	const tall = output.sizes[2] === 0 ? 1 : (output.sizes[2] + (rows - 1) / down) / output.sizes[2]; // the rows above and below are summed too
 	switch (step.kind) {
 		case 'direct':
-			return [1, rows, rows * cols];
+			return [1, rows > STEADY_ROWS ? rows : 0, rows * cols, cols * Math.ceil(rows / GROUP_ROWS)];
 		case 'separable':
 			return [1, step.products.length * cols * Math.min(down, rows) * tall, step.products.length * rows]; // rows between outputs are summed too
 		case 'box': {
@@ -67,7 +60,6 @@ export function workOf(problem: Problem, accumulator: NativeAccumulator, steps: 
 		cell: cellName(steps[0]?.kind ?? 'direct', accumulator),
 		counts: countsOf(problem, steps, perKernel),
 		bytes: pixels * DTYPES[problem.image.dtype].bytes + outputs * DTYPES[problem.output.dtype].bytes,
-		scalarStores: storesSlowly(problem, accumulator) ? outputs : 0,
 		interleaved: interleavedBy(problem, steps) ? pixels + outputs : 0,
 		linedPlanes: steps[0]?.kind === 'separable' || steps[0]?.kind === 'box' ? n * problem.image.sizes[1] * steps.length : 0,
 		mapEntries: mapped(problem),
