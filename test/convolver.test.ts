@@ -135,6 +135,41 @@ describe('plan', () => {
 		await expect(createConvolver([[1]], { method: 'fft', backend: 'reference' })).rejects.toMatchObject({ code: 'UNSUPPORTED' });
 	});
 
+	test.each<[string, Parameters<typeof createConvolver>, NdArray]>([
+		['one scale per channel', [[[1]], { layout: 'HWC', scale: [1, 2, 3] }], { data: new Uint8Array(12), shape: [2, 2, 3] }],
+		[
+			'one scale per channel, one bias per result of a bank',
+			[
+				{ data: Int32Array.of(1, 2), shape: [2, 1, 1] },
+				{ layout: 'HWC', scale: [1, 2, 3], bias: [1, 2, 3, 4, 5, 6] },
+			],
+			{ data: new Uint8Array(12), shape: [2, 2, 3] },
+		],
+		['a BigInt outside', [[[1]], { value: 5n }], { data: new BigInt64Array(4), shape: [2, 2] }],
+		['a value that only uint64 holds', [[[1, 1]], { value: 2n ** 64n - 1n }], { data: new BigUint64Array(4), shape: [2, 2] }],
+		['nested BigInts and a value that only uint64 holds', [[[1n]], { value: 2n ** 63n }], { data: new BigUint64Array(4), shape: [2, 2] }],
+		[
+			'mode valid and a long kernel',
+			[{ data: new Int32Array(1100), shape: [1, 1100] }, { mode: 'valid' }],
+			{ data: new Uint8Array(1200), shape: [1, 1200] },
+		],
+		['a checksum of integers', [[[1, -1]], { verify: 'checksum', outputDtype: 'int32' }], picture(3)],
+	])('options that only the real image goes with are taken without one: %s', async (_, [given, options], image) => {
+		const { operation: _operation, shape: _shape, dtype: _dtype, ...plain } = options ?? {};
+		const c = await createConvolver(given, { ...options, backend: 'reference' });
+		expect((await c.run(image)).data).toEqual((await convolve(image, given, { ...plain, backend: 'reference' })).data);
+		await c.dispose();
+	});
+
+	test('options that no image goes with are refused when the convolver is made', async () => {
+		const refused = (options: object) => expect(createConvolver([[1, -1]], options)).rejects;
+		await refused({ verify: 'checksum', dtype: 'uint8' }).toMatchObject({ code: 'UNSUPPORTED' });
+		await refused({ value: 2n ** 64n }).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('option value') });
+		await refused({ scale: [1, 2] }).toMatchObject({ message: expect.stringContaining('1 number (the image has one channel)') });
+		await refused({ out: new Uint8Array(1) }).toMatchObject({ message: expect.stringContaining('run(image, { out })') });
+		await refused({ signal: AbortSignal.timeout(1) }).toMatchObject({ message: expect.stringContaining('run(image, { signal })') });
+	});
+
 	test('without a shape the layout’s rank is planned for', async () => {
 		const c = await createConvolver([[1]], { layout: 'NCHW', backend: 'reference' });
 		expect(c.plan.explain()).toContain('NCHW');
