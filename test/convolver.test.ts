@@ -1,5 +1,5 @@
 /** createConvolver: run, batch (order, concurrency, progress, errors, abort, closing the source), dispose, plan. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { referenceBackend } from '../src/backend/reference.ts';
 import { type Backend, type BatchOptions, type Convolver, convolve, correlate, createConvolver, type NdArray } from '../src/index.ts';
 import { tested } from './backends.ts';
@@ -482,6 +482,44 @@ describe('dispose', () => {
 			code: 'INVALID_ARGUMENT',
 			message: expect.stringContaining('disposed'),
 		});
+	});
+
+	test('a stream of ever new sizes: only the latest stay prepared, and none is freed while it is used', async () => {
+		const fake = fakeBackend(referenceBackend);
+		const c = await createConvolver([[2]], { backend: fake });
+		let most = 0;
+		for (let size = 1; size <= 60; size++) {
+			expect((await c.run(picture(1, size))).data).toEqual(new Uint8Array(size * size).fill(2));
+			most = Math.max(most, fake.prepared() - fake.disposed());
+		}
+		expect(most).toBeGreaterThan(8);
+		expect(most).toBeLessThan(20);
+		const before = fake.prepared();
+		await c.run(picture(1, 60));
+		await c.run(picture(1, 55));
+		expect(fake.prepared()).toBe(before);
+		await c.run(picture(1, 2)); // was dropped: prepared anew
+		expect(fake.prepared()).toBe(before + 1);
+		const gate = gated();
+		const freed: number[] = [];
+		const watched: Backend = {
+			...gate.backend,
+			prepare: async (problem, plan) => {
+				const executable = await gate.backend.prepare(problem, plan);
+				return { ...executable, dispose: () => freed.push(gate.running()) };
+			},
+		};
+		const d = await createConvolver([[1]], { backend: watched, verify: false });
+		const runs = Array.from({ length: 30 }, (_, k) => d.run(picture(k + 1, k + 1)));
+		await vi.waitFor(() => expect(gate.running()).toBe(30));
+		expect(freed).toEqual([]);
+		for (let k = 1; k <= 30; k++) gate.finish(k);
+		await Promise.all(runs);
+		await vi.waitFor(() => expect(freed.length).toBeGreaterThanOrEqual(14));
+		expect(freed.length).toBeLessThanOrEqual(15);
+		await c.dispose();
+		await d.dispose();
+		expect([fake.disposed(), freed.length]).toEqual([fake.prepared(), 30]);
 	});
 
 	test('one kernel is prepared once for images of one shape and dtype', async () => {
