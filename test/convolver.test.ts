@@ -484,6 +484,14 @@ describe('dispose', () => {
 		});
 	});
 
+	test('an image that cannot be read is refused with a code', async () => {
+		const { proxy, revoke } = Proxy.revocable({}, {});
+		revoke();
+		const c = await createConvolver([[1]], { backend: 'reference' });
+		await expect(c.run(proxy as NdArray)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('image') });
+		await c.dispose();
+	});
+
 	test('a stream of ever new sizes: only the latest stay prepared, and none is freed while it is used', async () => {
 		const fake = fakeBackend(referenceBackend);
 		const c = await createConvolver([[2]], { backend: fake });

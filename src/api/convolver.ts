@@ -20,6 +20,7 @@ import {
 	signalOf,
 } from './options.ts';
 import type { ConvolveResult, DataOf } from './report.ts';
+import { guarded } from './snapshot.ts';
 
 export interface ConvolverOptions extends PlanOptions {
 	/** Default 'convolve'. */
@@ -135,7 +136,8 @@ export class Convolver<O extends ConvolverOptions = ConvolverOptions> {
 		const run = readRunOptions(options);
 		this.#pending++;
 		try {
-			return await (isGpuArray(image) ? this.#engine.runResident(image, run) : this.#engine.run(image, run));
+			const resident = guarded('image', () => (isGpuArray(image) ? image : undefined));
+			return await (resident === undefined ? this.#engine.run(image, run) : this.#engine.runResident(resident, run));
 		} finally {
 			this.#pending--;
 			if (this.#pending === 0) this.#idle?.();
