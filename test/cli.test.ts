@@ -325,6 +325,27 @@ describe('the other commands', () => {
 		expect((await run('batch', 'rgb.png', 'grey.png', '--out', 'res2', '-k', '1', '-q')).code).toBe(0);
 	});
 
+	test('batch: a result is never written over an input or another result', async () => {
+		await run('convolve', 'rgb.png', 'rgb.webp', '-k', 'identity');
+		const before = readFileSync(path('rgb.png'));
+		const twice = await run('batch', 'rgb.png', 'rgb.webp', '--out', 'res3', '-k', 'box:size=5', '--output-format', 'png');
+		expect(twice.code).toBe(1);
+		expect(twice.stderr).toMatch(/rgb\.webp: Expected results of different names .*that of rgb\.png already/);
+		expect(twice.stderr).toMatch(/1 of 2 done, 1 failed/);
+		expect((await run('batch', 'rgb.png', '--out', './res3/..', '-k', 'box:size=5')).code).toBe(1);
+		expect(readFileSync(path('rgb.png'))).toEqual(before);
+		expect((await run('batch', 'rgb.png', '--out', '.', '--suffix', '-b', '-k', 'box:size=5')).code).toBe(0);
+	});
+
+	test('a pair of sizes is y,x or yxx', async () => {
+		for (const [anchor, stride] of [
+			['0,2', '2,3'],
+			['0x2', '2x3'],
+		] as const)
+			expect((await run('convolve', 'rgb.png', `pair${stride}.npy`, '-k', '1 2 3', '--anchor', anchor, '--stride', stride)).code).toBe(0);
+		expect(readFileSync(path('pair2x3.npy'))).toEqual(readFileSync(path('pair2,3.npy')));
+	});
+
 	test('bench: a row for the reference, and the reason for one that is left out', async () => {
 		const { code, text } = await run('bench', '--size', '64x48', '-k', 'box:size=3', '--backend', 'reference', '--runs', '3', '--json');
 		expect(code).toBe(0);

@@ -1,5 +1,5 @@
 /** createConvolver: run, batch (order, concurrency, progress, errors, abort, closing the source), dispose, plan. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { referenceBackend } from '../src/backend/reference.ts';
 import { type Backend, type BatchOptions, type Convolver, convolve, correlate, createConvolver, type NdArray } from '../src/index.ts';
 import { tested } from './backends.ts';
@@ -133,6 +133,41 @@ describe('plan', () => {
 
 	test('a method that cannot apply is refused when the convolver is made', async () => {
 		await expect(createConvolver([[1]], { method: 'fft', backend: 'reference' })).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+	});
+
+	test.each<[string, Parameters<typeof createConvolver>, NdArray]>([
+		['one scale per channel', [[[1]], { layout: 'HWC', scale: [1, 2, 3] }], { data: new Uint8Array(12), shape: [2, 2, 3] }],
+		[
+			'one scale per channel, one bias per result of a bank',
+			[
+				{ data: Int32Array.of(1, 2), shape: [2, 1, 1] },
+				{ layout: 'HWC', scale: [1, 2, 3], bias: [1, 2, 3, 4, 5, 6] },
+			],
+			{ data: new Uint8Array(12), shape: [2, 2, 3] },
+		],
+		['a BigInt outside', [[[1]], { value: 5n }], { data: new BigInt64Array(4), shape: [2, 2] }],
+		['a value that only uint64 holds', [[[1, 1]], { value: 2n ** 64n - 1n }], { data: new BigUint64Array(4), shape: [2, 2] }],
+		['nested BigInts and a value that only uint64 holds', [[[1n]], { value: 2n ** 63n }], { data: new BigUint64Array(4), shape: [2, 2] }],
+		[
+			'mode valid and a long kernel',
+			[{ data: new Int32Array(1100), shape: [1, 1100] }, { mode: 'valid' }],
+			{ data: new Uint8Array(1200), shape: [1, 1200] },
+		],
+		['a checksum of integers', [[[1, -1]], { verify: 'checksum', outputDtype: 'int32' }], picture(3)],
+	])('options that only the real image goes with are taken without one: %s', async (_, [given, options], image) => {
+		const { operation: _operation, shape: _shape, dtype: _dtype, ...plain } = options ?? {};
+		const c = await createConvolver(given, { ...options, backend: 'reference' });
+		expect((await c.run(image)).data).toEqual((await convolve(image, given, { ...plain, backend: 'reference' })).data);
+		await c.dispose();
+	});
+
+	test('options that no image goes with are refused when the convolver is made', async () => {
+		const refused = (options: object) => expect(createConvolver([[1, -1]], options)).rejects;
+		await refused({ verify: 'checksum', dtype: 'uint8' }).toMatchObject({ code: 'UNSUPPORTED' });
+		await refused({ value: 2n ** 64n }).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('option value') });
+		await refused({ scale: [1, 2] }).toMatchObject({ message: expect.stringContaining('1 number (the image has one channel)') });
+		await refused({ out: new Uint8Array(1) }).toMatchObject({ message: expect.stringContaining('run(image, { out })') });
+		await refused({ signal: AbortSignal.timeout(1) }).toMatchObject({ message: expect.stringContaining('run(image, { signal })') });
 	});
 
 	test('without a shape the layout’s rank is planned for', async () => {
@@ -447,6 +482,52 @@ describe('dispose', () => {
 			code: 'INVALID_ARGUMENT',
 			message: expect.stringContaining('disposed'),
 		});
+	});
+
+	test('an image that cannot be read is refused with a code', async () => {
+		const { proxy, revoke } = Proxy.revocable({}, {});
+		revoke();
+		const c = await createConvolver([[1]], { backend: 'reference' });
+		await expect(c.run(proxy as NdArray)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('image') });
+		await c.dispose();
+	});
+
+	test('a stream of ever new sizes: only the latest stay prepared, and none is freed while it is used', async () => {
+		const fake = fakeBackend(referenceBackend);
+		const c = await createConvolver([[2]], { backend: fake });
+		let most = 0;
+		for (let size = 1; size <= 60; size++) {
+			expect((await c.run(picture(1, size))).data).toEqual(new Uint8Array(size * size).fill(2));
+			most = Math.max(most, fake.prepared() - fake.disposed());
+		}
+		expect(most).toBeGreaterThan(8);
+		expect(most).toBeLessThan(20);
+		const before = fake.prepared();
+		await c.run(picture(1, 60));
+		await c.run(picture(1, 55));
+		expect(fake.prepared()).toBe(before);
+		await c.run(picture(1, 2)); // was dropped: prepared anew
+		expect(fake.prepared()).toBe(before + 1);
+		const gate = gated();
+		const freed: number[] = [];
+		const watched: Backend = {
+			...gate.backend,
+			prepare: async (problem, plan) => {
+				const executable = await gate.backend.prepare(problem, plan);
+				return { ...executable, dispose: () => freed.push(gate.running()) };
+			},
+		};
+		const d = await createConvolver([[1]], { backend: watched, verify: false });
+		const runs = Array.from({ length: 30 }, (_, k) => d.run(picture(k + 1, k + 1)));
+		await vi.waitFor(() => expect(gate.running()).toBe(30));
+		expect(freed).toEqual([]);
+		for (let k = 1; k <= 30; k++) gate.finish(k);
+		await Promise.all(runs);
+		await vi.waitFor(() => expect(freed.length).toBeGreaterThanOrEqual(14));
+		expect(freed.length).toBeLessThanOrEqual(15);
+		await c.dispose();
+		await d.dispose();
+		expect([fake.disposed(), freed.length]).toEqual([fake.prepared(), 30]);
 	});
 
 	test('one kernel is prepared once for images of one shape and dtype', async () => {

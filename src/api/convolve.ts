@@ -1,12 +1,17 @@
 /** One call: convolve and correlate. */
+import { isGpuArray } from '../backend/webgpu/gpu-array.ts';
+import { invalid } from '../core/errors.ts';
 import type { Operation } from '../core/problem.ts';
 import { type ImageInput, type KernelInput, snapshotKernel } from './arrays.ts';
 import { Engine } from './engine.ts';
 import { type ConvolveOptions, readConvolveOptions } from './options.ts';
 import type { ConvolveResult, DataOf } from './report.ts';
+import { guarded } from './snapshot.ts';
 
 async function once(operation: Operation, image: unknown, kernel: unknown, options: unknown): Promise<ConvolveResult> {
 	const { plan, run } = readConvolveOptions(options);
+	if (guarded('image', () => isGpuArray(image)))
+		throw invalid('an array in host memory', 'image', 'a GpuArray', 'Give it to run() of a createConvolver().');
 	const engine = new Engine(operation, snapshotKernel(kernel), plan);
 	try {
 		return await engine.run(image, run);

@@ -5,7 +5,7 @@ import type { Dtype } from '../core/dtype.ts';
 import { FaltungError, invalid } from '../core/errors.ts';
 import { LAYOUTS, type Layout } from '../core/ndarray.ts';
 import type { Decision } from '../core/plan.ts';
-import type { Operation } from '../core/problem.ts';
+import { dilatedSize, type Operation } from '../core/problem.ts';
 import { explain, toJSON } from '../plan/explain.ts';
 import { type ImageInput, type KernelInput, type KernelSnapshot, snapshotKernel } from './arrays.ts';
 import { type BatchFailure, type BatchOptions, type BatchResult, batch } from './batch.ts';
@@ -20,13 +20,14 @@ import {
 	signalOf,
 } from './options.ts';
 import type { ConvolveResult, DataOf } from './report.ts';
+import { guarded } from './snapshot.ts';
 
 export interface ConvolverOptions extends PlanOptions {
 	/** Default 'convolve'. */
 	operation?: Operation;
-	/** Image shape to plan for at once; other shapes are planned when they come. Default: a nominal 1024 × 1024. */
+	/** Image shape to plan for at once; other shapes are planned when they come. Default: a nominal 1024 × 1024, or what the options need. */
 	shape?: readonly number[];
-	/** Image dtype to plan for at once. Default: float32; int64 for a nested kernel of BigInts. */
+	/** Image dtype to plan for at once. Default: float32, or the first integer dtype where the options go with none but those. */
 	dtype?: Dtype;
 }
 
@@ -43,20 +44,17 @@ export interface PlanView {
 /** Image side that a convolver without a shape is planned for. */
 const NOMINAL_SIDE = 1024;
 
+/** Image dtypes that a convolver without one is planned for: the first that its options go with. A BigInt `value`, say, goes with no float. */
+const NOMINAL_DTYPES: readonly Dtype[] = ['float32', 'uint8', 'int8', 'int64', 'uint64'];
+
 const viewOf = (decision: Decision): PlanView => ({
 	name: decision.plan.name,
 	explain: () => explain(decision),
 	toJSON: () => toJSON(decision),
 });
 
-/** Shape, dtype and layout to plan for before any image came. */
-function firstImage(
-	kernel: KernelSnapshot,
-	settings: ConvolverSettings,
-	plan: PlanSettings,
-): { shape: readonly number[]; dtype: Dtype; layout: Layout } {
-	const big = kernel.dtype === undefined && kernel.values.some((tap) => typeof tap === 'bigint'); // never meant for floats
-	const dtype = settings.dtype ?? (big ? 'int64' : 'float32');
+/** Shape and layout to plan for before any image came. */
+function firstImage(kernel: KernelSnapshot, settings: ConvolverSettings, plan: PlanSettings): { shape: readonly number[]; layout: Layout } {
 	const rank = settings.shape?.length ?? plan.layout?.length ?? 2;
 	const layout = plan.layout ?? (rank === 2 ? 'HW' : undefined);
 	if (layout === undefined) {
@@ -70,8 +68,40 @@ function firstImage(
 		);
 	}
 	if (layout.length !== rank) throw invalid(`a shape of ${layout.length} axes, as layout ${layout} has`, 'option shape', `rank ${rank}`);
-	const nominal = [...layout].map((axis) => (axis === 'H' || axis === 'W' ? NOMINAL_SIDE : 1));
-	return { shape: settings.shape ?? nominal, dtype, layout };
+	return { shape: settings.shape ?? nominalShape(kernel, plan, layout), layout };
+}
+
+/** An image that the options go with: as many channels as `scale` and `bias` name, room for the kernel under mode 'valid'. */
+function nominalShape(kernel: KernelSnapshot, { mode, dilation, scale, bias }: PlanSettings, layout: Layout): number[] {
+	const named = [scale.length, bias.length].filter((count) => count > 1); // one per image channel, or one per result channel
+	const side = (taps: number, axis: 0 | 1) => (mode === 'valid' ? Math.max(NOMINAL_SIDE, dilatedSize(taps, dilation[axis])) : NOMINAL_SIDE);
+	const sizes = { N: 1, C: named.length === 0 ? 1 : Math.min(...named), H: side(kernel.height, 0), W: side(kernel.width, 1) };
+	return [...layout].map((axis) => sizes[axis as keyof typeof sizes]);
+}
+
+/** Dtypes to plan for before any image came. */
+function firstDtypes(kernel: KernelSnapshot, { dtype }: ConvolverSettings): readonly Dtype[] {
+	if (dtype !== undefined) return [dtype];
+	const big = kernel.dtype === undefined && kernel.values.some((tap) => typeof tap === 'bigint'); // never meant for floats
+	return big ? ['int64', 'uint64'] : NOMINAL_DTYPES;
+}
+
+/** @throws what the first dtype meets, where none goes with the options */
+async function firstDecision(
+	engine: Engine,
+	image: { shape: readonly number[]; layout: Layout },
+	dtypes: readonly Dtype[],
+): Promise<Decision> {
+	let first: FaltungError | undefined;
+	for (const dtype of dtypes) {
+		try {
+			return await engine.decide({ ...image, dtype });
+		} catch (error) {
+			if (!(error instanceof FaltungError) || (error.code !== 'INVALID_ARGUMENT' && error.code !== 'UNSUPPORTED')) throw error;
+			first ??= error;
+		}
+	}
+	throw first;
 }
 
 /** Runs one kernel over images. Made by createConvolver(). */
@@ -88,7 +118,7 @@ export class Convolver<O extends ConvolverOptions = ConvolverOptions> {
 		this.#decision = decision;
 	}
 
-	/** The plan for the shape and dtype given to createConvolver() (else a nominal 1024 × 1024 float32 image). */
+	/** The plan for the shape and dtype given to createConvolver() (else for a nominal image, 1024 × 1024 of float32 where the options go with it). */
 	get plan(): PlanView {
 		this.#check();
 		return viewOf(this.#decision);
@@ -106,7 +136,8 @@ export class Convolver<O extends ConvolverOptions = ConvolverOptions> {
 		const run = readRunOptions(options);
 		this.#pending++;
 		try {
-			return await (isGpuArray(image) ? this.#engine.runResident(image, run) : this.#engine.run(image, run));
+			const resident = guarded('image', () => (isGpuArray(image) ? image : undefined));
+			return await (resident === undefined ? this.#engine.run(image, run) : this.#engine.runResident(resident, run));
 		} finally {
 			this.#pending--;
 			if (this.#pending === 0) this.#idle?.();
@@ -171,5 +202,5 @@ export async function createConvolver<const O extends ConvolverOptions = Record<
 	const { plan, convolver } = readConvolverOptions(options);
 	const snapshot: KernelSnapshot = snapshotKernel(kernel);
 	const engine = new Engine(convolver.operation, snapshot, plan);
-	return new Convolver<O>(engine, await engine.decide(firstImage(snapshot, convolver, plan)));
+	return new Convolver<O>(engine, await firstDecision(engine, firstImage(snapshot, convolver, plan), firstDtypes(snapshot, convolver)));
 }

@@ -27,6 +27,7 @@ import type { ConvolveResult, Report } from './report.ts';
 import { verifySample } from './resident.ts';
 import { allocate, overflowError } from './results.ts';
 import { distrust, type Selection, selectBackends, WRONG_BEFORE } from './select.ts';
+import { type Kept, Shelf } from './shelf.ts';
 
 /** Failures of a backend that the next one may not have. An overflow or an abort is no such failure. */
 const FALL_BACK_ON: readonly string[] = ['DEVICE_LOST', 'BACKEND_UNAVAILABLE', 'LIMIT_EXCEEDED', 'UNSUPPORTED', 'VERIFICATION_FAILED'];
@@ -58,15 +59,27 @@ const WORTH_A_DEVICE = 20;
 const distrustOf = ({ candidates }: Decision): string[] =>
 	candidates.filter(({ why }) => why === WRONG_BEFORE).map(({ backend }) => `The backend ${backend} ${WRONG_BEFORE} and is not used.`);
 
+/**
+ * Kinds of images (dtype, layout, shape) that stay prepared: a stream of pictures may hold as many sizes as pictures. A transform's
+ * spectrum is about half a megabyte on the native backend, up to 32 on a GPU.
+ */
+const KEPT = 16;
+
+async function freeAll({ executables }: Prepared): Promise<void> {
+	for (const executable of await Promise.allSettled(executables.values())) {
+		if (executable.status === 'fulfilled') executable.value.dispose();
+	}
+}
+
 export class Engine {
 	readonly #operation: Operation;
 	readonly #kernel: KernelSnapshot;
 	readonly #settings: PlanSettings;
 	readonly #environment: Environment;
-	readonly #prepared = new Map<string, Promise<Prepared>>();
+	readonly #prepared = new Shelf<Prepared>(KEPT, freeAll);
 	#selection: Promise<Selection> | undefined;
 	/** What the last image was, and what came of it: planning the next one alike took longer than a small convolution. */
-	#last: (Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'> & { readonly problem: Problem; readonly prepared: Prepared }) | undefined;
+	#last: (Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'> & { readonly problem: Problem; readonly kept: Kept<Prepared> }) | undefined;
 
 	/** @throws INVALID_ARGUMENT or LIMIT_EXCEEDED where options and kernel do not go together */
 	constructor(operation: Operation, kernel: KernelSnapshot, settings: PlanSettings) {
@@ -79,7 +92,12 @@ export class Engine {
 
 	/** The Decision for images of this dtype and shape. */
 	async decide(image: Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'>): Promise<Decision> {
-		return (await this.#prepare(this.#problem(image), image)).decision;
+		const kept = this.#prepare(this.#problem(image), image);
+		try {
+			return (await kept.made).decision;
+		} finally {
+			this.#prepared.release(kept);
+		}
 	}
 
 	/** Reads the image and `out` at once, then works. */
@@ -87,21 +105,36 @@ export class Engine {
 		const began = performance.now();
 		throwIfAborted(run.signal);
 		const image = snapshotImage(given, this.#settings.layout);
-		const last = this.#last !== undefined && isAlike(this.#last, image) ? this.#last : undefined;
+		const last = this.#last?.kept.gone === false && isAlike(this.#last, image) ? this.#last : undefined;
 		const problem = last?.problem ?? this.#problem(image);
 		const target = run.out === undefined ? undefined : snapshotOutput(run.out, problem.output, image, this.#kernel);
-		const prepared = last?.prepared ?? (await this.#prepare(problem, image));
-		if (last === undefined) this.#last = { dtype: image.dtype, layout: image.layout, shape: image.shape, problem, prepared };
-		throwIfAborted(run.signal);
+		const kept = last === undefined ? this.#prepare(problem, image) : this.#prepared.retake(last.kept);
+		try {
+			const prepared = await kept.made;
+			this.#last = { dtype: image.dtype, layout: image.layout, shape: image.shape, problem, kept };
+			throwIfAborted(run.signal);
+			return await this.#runPrepared(prepared, image, target, { began, signal: run.signal });
+		} finally {
+			this.#prepared.release(kept);
+		}
+	}
+
+	/** Measures if it must, then tries plan after plan. */
+	async #runPrepared(
+		prepared: Prepared,
+		image: ImageSnapshot,
+		target: OutputTarget | undefined,
+		{ began, signal }: { began: number; signal: AbortSignal | undefined },
+	): Promise<ConvolveResult> {
 		const failed: Report['fallbacks'] = [];
-		const measured = await this.#measured(prepared, image, target, failed, run.signal);
+		const measured = await this.#measured(prepared, image, target, failed, signal);
 		const { plan, fallbacks } = prepared.decision;
 		const plans = prepared.mayFallBack ? [plan, ...fallbacks] : [plan];
 		for (const [k, attempt] of plans.entries()) {
 			const backend = backendOf(prepared, attempt);
 			try {
-				const out = target ?? measured ?? allocate(problem, backend);
-				return await this.#attempt(prepared, attempt, backend, image, out, { began, failed, signal: run.signal });
+				const out = target ?? measured ?? allocate(prepared.decision.problem, backend);
+				return await this.#attempt(prepared, attempt, backend, image, out, { began, failed, signal });
 			} catch (error) {
 				if (!(error instanceof FaltungError) || !FALL_BACK_ON.includes(error.code)) throw error;
 				if (error.code === 'VERIFICATION_FAILED') distrust(backend);
@@ -109,7 +142,7 @@ export class Engine {
 				failed.push({ plan: attempt.name, code: error.code, message: error.message });
 			}
 		}
-		throw new FaltungError('UNSUPPORTED', `No plan for ${describe(problem)}.`);
+		throw new FaltungError('UNSUPPORTED', `No plan for ${describe(prepared.decision.problem)}.`);
 	}
 
 	/**
@@ -268,10 +301,18 @@ export class Engine {
 		if ((this.#settings.layout ?? layout) !== layout)
 			throw invalid(`${layout}, the array's own`, 'option layout', `${this.#settings.layout}`);
 		const problem = this.#problem({ dtype, layout, shape });
-		const prepared = await this.#cached(`resident ${dtype} ${layout} ${shape.join('x')}`, async () => {
+		const kept = this.#prepared.take(`resident ${dtype} ${layout} ${shape.join('x')}`, async () => {
 			const policy = { order: 'preference', wish: { ...this.#wish(), memory: 'device' } } as const;
 			return { backends: [backend], mayFallBack: false, executables: new Map(), decision: choose(problem, [backend], policy) };
 		});
+		try {
+			return await this.#runResident(await kept.made, backend, array, run.signal);
+		} finally {
+			this.#prepared.release(kept);
+		}
+	}
+
+	async #runResident(prepared: Prepared, backend: Backend, array: GpuArray, signal: AbortSignal | undefined): Promise<GpuArray> {
 		if (!prepared.backends.includes(backend)) {
 			throw invalid('arrays of one device', 'image', 'a GpuArray of another device than before', 'Make a convolver for each device.');
 		}
@@ -279,9 +320,9 @@ export class Engine {
 		const executable = await this.#executable(prepared, plan, backend);
 		if (!isResident(executable))
 			throw new FaltungError('UNSUPPORTED', `The backend ${backend.name} cannot work on arrays in device memory.`);
-		const result = await executable.runResident(array, run.signal);
+		const result = await executable.runResident(array, signal);
 		if (this.#settings.verify !== undefined && this.#settings.verify !== false)
-			await this.#verifyResident(prepared, backend, array, result, run.signal);
+			await this.#verifyResident(prepared, backend, array, result, signal);
 		return result;
 	}
 
@@ -315,15 +356,8 @@ export class Engine {
 
 	/** Frees every executable. */
 	async dispose(): Promise<void> {
-		const all = [...this.#prepared.values()];
-		this.#prepared.clear();
 		this.#last = undefined;
-		for (const prepared of await Promise.allSettled(all)) {
-			if (prepared.status === 'rejected') continue;
-			for (const executable of await Promise.allSettled(prepared.value.executables.values())) {
-				if (executable.status === 'fulfilled') executable.value.dispose();
-			}
-		}
+		await this.#prepared.clear();
 	}
 
 	#select(): Promise<Selection> {
@@ -331,18 +365,8 @@ export class Engine {
 		return this.#selection;
 	}
 
-	#prepare(problem: Problem, image: Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'>): Promise<Prepared> {
-		return this.#cached(`${image.dtype} ${image.layout} ${image.shape.join('x')}`, () => this.#decide(problem));
-	}
-
-	#cached(key: string, decide: () => Promise<Prepared>): Promise<Prepared> {
-		let prepared = this.#prepared.get(key);
-		if (prepared === undefined) {
-			prepared = decide();
-			this.#prepared.set(key, prepared);
-			prepared.catch(() => this.#prepared.delete(key));
-		}
-		return prepared;
+	#prepare(problem: Problem, image: Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'>): Kept<Prepared> {
+		return this.#prepared.take(`${image.dtype} ${image.layout} ${image.shape.join('x')}`, () => this.#decide(problem));
 	}
 
 	async #decide(problem: Problem): Promise<Prepared> {

@@ -37,9 +37,11 @@ export function checkGeometry(settings: PlanSettings, kernel: KernelSnapshot, si
 		const { length } = settings[name];
 		if (length === 1 || length === channels || length === results) continue;
 		const wanted =
-			results === channels
-				? `1 or ${channels} numbers (one per channel)`
-				: `1, ${channels} (one per image channel) or ${results} numbers (one per result channel)`;
+			results === 1
+				? '1 number (the image has one channel)'
+				: results === channels
+					? `1 or ${channels} numbers (one per channel)`
+					: `1, ${channels} (one per image channel) or ${results} numbers (one per result channel)`;
 		throw invalid(wanted, `option ${name}`, `${length}`);
 	}
 }

@@ -286,7 +286,11 @@ export interface ConvolverSettings {
 }
 
 export function readConvolverOptions(options: unknown): { plan: PlanSettings; convolver: ConvolverSettings } {
-	const given = snapshotOptions(options, ['operation', 'shape', 'dtype', ...PLAN_KEYS], 'options');
+	const given = snapshotOptions(options, ['operation', 'shape', 'dtype', ...PLAN_KEYS, ...RUN_KEYS], 'options');
+	for (const key of RUN_KEYS) {
+		if (given[key] !== undefined)
+			throw invalid('none at createConvolver()', `option ${key}`, 'one', `It belongs to a run: run(image, { ${key} }).`);
+	}
 	const shape = given.shape === undefined ? undefined : snapshotList(given.shape, 'option shape', 64);
 	if (given.shape !== undefined && shape === undefined) throw invalid('an array of whole numbers', 'option shape', show(given.shape));
 	return {

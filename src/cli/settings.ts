@@ -96,16 +96,17 @@ export function withPictureOptions(command: Command): Command {
 		);
 }
 
-/** A typed number. */
+const NUMBER = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|Infinity|NaN)$/;
+
+/** A typed number: decimal, since 0x3 is more likely meant as a pair than as sixteens. */
 export function number(text: string, option: string): number {
-	const value = text.trim() === '' ? Number.NaN : Number(text);
-	if (Number.isNaN(value) && text.trim() !== 'NaN') throw invalid('a number', option, show(text));
-	return value;
+	if (!NUMBER.test(text.trim())) throw invalid('a number', option, show(text));
+	return Number(text);
 }
 
-/** One number, or several behind commas. */
-function numbers(text: string, option: string): number | number[] {
-	const list = text.split(',').map((part) => number(part, option));
+/** One number, or several behind commas (a pair of sizes also as 2x3, as kernels take it). */
+function numbers(text: string, option: string, separator: string | RegExp = ','): number | number[] {
+	const list = text.split(separator).map((part) => number(part, option));
 	return list.length === 1 ? (list[0] as number) : list;
 }
 
@@ -148,7 +149,8 @@ export function libraryOptions(flags: FilterFlags): ConvolverOptions {
 	] as const)
 		set(name, (text) => text);
 	for (const name of ['boundary', 'backend'] as const) set(name, words);
-	for (const name of ['anchor', 'stride', 'dilation', 'scale', 'bias'] as const) set(name, (text) => numbers(text, `--${name}`));
+	for (const name of ['anchor', 'stride', 'dilation'] as const) set(name, (text) => numbers(text, `--${name}`, /[,x×]/));
+	for (const name of ['scale', 'bias'] as const) set(name, (text) => numbers(text, `--${name}`));
 	for (const name of ['tolerance', 'threads'] as const) set(name, (text) => number(text, `--${name}`));
 	set('value', (text) => integerOrNumber(text, '--value'));
 	set('verify', (text) => (['no', 'none', 'false', 'off'].includes(text) ? false : text));

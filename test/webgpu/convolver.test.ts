@@ -29,6 +29,12 @@ describe('convolver.run on arrays in device memory', () => {
 		await c.dispose();
 	});
 
+	it('one call without a convolver takes no array in device memory, and says what does', async () => {
+		using x = await gpu.upload(image);
+		const says = expect.stringMatching(/image but received a GpuArray.*run\(\)/);
+		await expect(convolve(x as never, kernel)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: says });
+	});
+
 	it('verifies where the options say so', async () => {
 		const c = await createConvolver(kernels.gaussian({ sigma: 1 }), { ...options, verify: 'full' });
 		using x = await gpu.upload(image);

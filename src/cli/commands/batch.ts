@@ -1,6 +1,6 @@
 /** faltung batch: many inputs through one kernel into a folder. */
-import { mkdir } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { mkdir, realpath } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type ConvolverOptions, createConvolver } from '../../api/convolver.ts';
 import { invalid } from '../../core/errors.ts';
@@ -77,6 +77,7 @@ function checkNames(inputs: readonly string[]): void {
 async function run(inputs: string[], flags: Flags, context: Context): Promise<void> {
 	if (inputs.includes('-')) throw invalid('files', 'faltung batch', '-', 'Use faltung convolve for standard input.');
 	checkNames(inputs);
+	suffixOf(flags.suffix);
 	const kernel = await parseKernel(flags.kernel, { normalize: flags.normalize === true, signal: context.signal });
 	await mkdir(flags.out, { recursive: true }).catch((cause: unknown) => {
 		throw ioError('make the folder', flags.out, cause);
@@ -97,6 +98,10 @@ class Batch {
 	readonly #signal: AbortSignal;
 	readonly #maxPixels: number;
 	readonly #rows = new Map<string, Row>();
+	/** Where each input lies, without links. */
+	#places: ReadonlySet<string> = new Set();
+	/** Which input each result is of: p.jpg and p.png may both become p.png. */
+	readonly #taken = new Map<string, string>();
 	#total = 0;
 
 	constructor(kernel: ParsedKernel, flags: Flags, context: Context) {
@@ -109,6 +114,7 @@ class Batch {
 	/** Rows in the order of the inputs. */
 	async run(inputs: readonly string[]): Promise<Row[]> {
 		this.#total = inputs.length;
+		this.#places = new Set(await Promise.all(inputs.map(placeOf)));
 		// One convolver holds one set of options, and these depend on the picture (8 or 16 bits, array or picture). Inputs that
 		// need others wait for the next round.
 		for (let waiting = [...inputs]; waiting.length > 0; ) waiting = await this.#round(waiting);
@@ -126,7 +132,19 @@ class Batch {
 		const source = await loadSource(input, { maxPixels: this.#maxPixels, signal: this.#signal });
 		const format = this.#flags.outputFormat ?? source.format;
 		const output = resultName(input, this.#flags.out, suffixOf(this.#flags.suffix), format, format === source.format);
+		await this.#claim(input, output);
 		return { input, output, format, job: makeJob(source, this.#kernel, this.#flags, format) };
+	}
+
+	/** @throws where the result would be written over an input or over another result */
+	async #claim(input: string, output: string): Promise<void> {
+		const place = join(await placeOf(this.#flags.out), basename(output));
+		if (this.#places.has(place) || this.#places.has(await placeOf(place)))
+			throw invalid('a result that is no input', '--out', output, 'Name another folder, or say --suffix.');
+		const other = this.#taken.get(place);
+		if (other !== undefined && other !== input)
+			throw invalid('results of different names', 'faltung batch', `${output}, which is that of ${other} already`, 'Run them apart.');
+		this.#taken.set(place, input);
 	}
 
 	/** Runs every input whose options are those of the first readable one; gives back the rest. */
@@ -188,6 +206,9 @@ class Batch {
 		if (this.#flags.quiet !== true) say(`${input} -> ${output}: ${runText(result.shape, result.report)}`);
 	}
 }
+
+/** Where a file lies, without links; what is not there yet lies where it is said. */
+const placeOf = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
 
 const keyOf = (options: ConvolverOptions): string =>
 	JSON.stringify(options, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));

@@ -11,8 +11,8 @@ import { loadSource } from '../source.ts';
 import { print, printJson, say } from '../terminal.ts';
 
 interface Flags extends FilterFlags {
-	size: string;
-	dtype: string;
+	size?: string;
+	dtype?: string;
 	json?: boolean;
 }
 
@@ -22,8 +22,8 @@ export function addExplain(program: Command, context: Context): void {
 		.description('Show the plan for a file or a size: what is chosen, what it should take, every other candidate and why not.')
 		.argument('[input]', 'a picture or .npy file; or say --size and --dtype');
 	withPictureOptions(withFilterOptions(command))
-		.option('--size <size>', 'width x height, or width x height x channels', '1024x1024')
-		.option('--dtype <dtype>', 'of the image', 'uint8')
+		.option('--size <size>', 'width x height, or width x height x channels (default 1024x1024)')
+		.option('--dtype <dtype>', 'of the image (default uint8)')
 		.option('--json', 'the plan as JSON')
 		.addHelpText('after', '\nExample:\n  faltung explain --size 3000x2000x3 --kernel gaussian:sigma=3\n')
 		.action((input: string | undefined, flags: Flags) => run(input, flags, context));
@@ -46,13 +46,17 @@ export function parseDtype(text: string): Dtype {
 }
 
 async function run(input: string | undefined, flags: Flags, context: Context): Promise<void> {
+	for (const name of ['size', 'dtype'] as const) {
+		if (input !== undefined && flags[name] !== undefined)
+			throw invalid(`no --${name} beside an input`, `--${name}`, show(flags[name]), 'The input has its own.');
+	}
 	const kernel = await parseKernel(flags.kernel, { normalize: flags.normalize === true });
 	let options = {
 		mode: 'same',
 		boundary: 'symmetric',
 		...libraryOptions(flags),
-		...parseSize(flags.size),
-		dtype: parseDtype(flags.dtype),
+		...parseSize(flags.size ?? '1024x1024'),
+		dtype: parseDtype(flags.dtype ?? 'uint8'),
 	} as Parameters<typeof createConvolver>[1];
 	let notes: readonly string[] = [];
 	if (input !== undefined) {
