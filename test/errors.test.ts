@@ -42,6 +42,10 @@ const WRONG_OPTIONS: [name: string, value: unknown, ...words: string[]][] = [
 	['boundary', ['edge', 'reflect'], 'option boundary[1]', 'symmetric', 'mirror'],
 	['boundary', 'simmetric', 'option boundary', 'Did you mean "symmetric"'],
 	['boundary', 'replicat', 'Did you mean "replicate"'],
+	['boundary', 'reflekt', 'option boundary', '"reflekt"', "'symmetric'", "'mirror'"],
+	['boundary', 'grid-mirror', 'Did you mean "symmetric"'],
+	['boundary', 'grid_wrap', 'Did you mean "wrap"'],
+	['boundary', 'clamp', 'Did you mean "edge"'],
 	['boundary', ['edge'], 'option boundary', 'pair'],
 	['boundary', ['edge', 'wrap', 'edge'], 'option boundary', 'pair'],
 	['boundary', ['edge', 'x'], 'option boundary[1]'],
@@ -285,6 +289,21 @@ describe('image and kernel', () => {
 		});
 	});
 
+	test.each([
+		['2^33', [[2n ** 33n]], 'Give a BigInt64Array.'],
+		['2^63', [[2n ** 63n]], 'Give a BigUint64Array'],
+		['2^63 and −1', [[2n ** 63n, -1n]], 'Give a Float64Array'],
+		['2^70', [[2n ** 70n]], 'Give a Float64Array'],
+		['2^70 as a number', [[1, 2 ** 70]], 'Give a Float64Array'],
+	])('an integer beyond int32 is told what can hold it: %s', async (_, value, advice) => {
+		const error = await rejection(() => anything(image, value, { backend: 'reference' }));
+		expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(advice) });
+	});
+
+	test('a boundary like none is not likened to any', async () => {
+		expect((await rejection(() => anything(image, kernel, { boundary: 'xyzzy' }))).message).not.toContain('Did you mean');
+	});
+
 	test('an array with a length that no memory holds is refused at once', async () => {
 		const sparse: unknown[] = [];
 		sparse.length = 2 ** 32 - 1;
@@ -511,6 +530,7 @@ describe('every entry rejects or throws as it says', () => {
 	test('kernels throw for a wrong parameter', () => {
 		expect(() => kernels.gaussian({ sigma: NaN })).toThrow(FaltungError);
 		expect(() => kernels.gaussian({ sigma: -1 })).toThrow(FaltungError);
+		expect(() => kernels.gaussian({} as { sigma: number })).toThrow('option sigma but received none. It has no default.');
 	});
 
 	test('an error says its class and code', () => {

@@ -1,18 +1,10 @@
-/** Arrays as given → checked snapshots: images, kernels, outputs. The only place that blames the user for an array. */
-import { DTYPE_NAMES, DTYPE_OF_TAG, DTYPES, type Dtype, reader, type TypedArray } from '../core/dtype.ts';
+/** Kernels and outputs as given → checked snapshots. */
+import { DTYPES, type Dtype, reader, type TypedArray } from '../core/dtype.ts';
 import { invalid, show } from '../core/errors.ts';
-import {
-	elementCount,
-	extentOf,
-	LAYOUTS,
-	type Layout,
-	type NdArray,
-	type PlaneView,
-	rowMajorStrides,
-	toCanonical,
-} from '../core/ndarray.ts';
+import { type ArraySnapshot, plainView, snapshotNdArray, snapshotRows, tagOf } from '../core/images.ts';
+import { elementCount, extentOf, type Layout, type NdArray, type PlaneView, rowMajorStrides, toCanonical } from '../core/ndarray.ts';
 import type { Taps } from '../core/problem.ts';
-import { guarded, snapshotElements, snapshotList, whole, word } from './snapshot.ts';
+import { guarded } from '../core/snapshot.ts';
 
 /** A 2-D array as nested rows of numbers. */
 export type NestedArray = readonly (readonly number[])[];
@@ -21,170 +13,6 @@ export type NestedKernel = readonly (readonly (number | bigint)[])[];
 
 export type ImageInput = NdArray | NestedArray;
 export type KernelInput = NdArray | NestedKernel;
-
-/** A strided view, every field read once. `data` is a plain view over the caller's memory: float16 as Uint16Array. */
-export interface ArraySnapshot {
-	readonly data: TypedArray;
-	/** The caller's own object. */
-	readonly given: TypedArray;
-	readonly dtype: Dtype;
-	readonly shape: readonly number[];
-	readonly strides: readonly number[];
-	readonly offset: number;
-}
-
-// The intrinsic getters see through subclasses and own properties, and say undefined for everything that is no typed array.
-const intrinsic = Object.getPrototypeOf(Uint8Array.prototype) as object;
-const getter = (key: PropertyKey) => Object.getOwnPropertyDescriptor(intrinsic, key)?.get as (this: unknown) => unknown;
-const tagOf = getter(Symbol.toStringTag);
-const lengthOf = getter('length');
-const bufferOf = getter('buffer');
-const byteOffsetOf = getter('byteOffset');
-
-/** scijs ndarray's names that differ from ours. */
-const DTYPE_SYNONYMS: Readonly<Record<string, Dtype>> = { uint8_clamped: 'uint8', bigint64: 'int64', biguint64: 'uint64' };
-
-function isDetached(buffer: ArrayBufferLike): boolean {
-	if (typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer) return false;
-	try {
-		new Uint8Array(buffer, 0, 0); // the one thing that Node 20 lets a detached buffer be told by
-		return false;
-	} catch {
-		return true;
-	}
-}
-
-/** A typed array's own dtype and a fresh fixed-length plain view of its memory. */
-function plainView(data: unknown, stated: unknown, parameter: string): { data: TypedArray; dtype: Dtype } {
-	const tag = tagOf.call(data) as string | undefined;
-	const own = tag === undefined ? undefined : DTYPE_OF_TAG[tag];
-	if (own === undefined)
-		throw invalid('a typed array', `${parameter}.data`, show(data), 'Nested plain arrays are given directly: [[1, 2, 1]].');
-	const buffer = bufferOf.call(data) as ArrayBuffer;
-	if (isDetached(buffer)) throw invalid('live memory', `${parameter}.data`, `a ${tag} whose buffer is detached`);
-	let dtype = own;
-	if (stated !== undefined) {
-		const name = typeof stated === 'string' && Object.hasOwn(DTYPE_SYNONYMS, stated) ? DTYPE_SYNONYMS[stated] : stated;
-		dtype = word(name, DTYPE_NAMES, `${parameter}.dtype`);
-		if (dtype !== own && !(dtype === 'float16' && own === 'uint16')) {
-			const fits = own === 'uint16' ? '"uint16" or "float16"' : show(own);
-			throw invalid(`${fits} for a ${tag}`, `${parameter}.dtype`, show(stated));
-		}
-	}
-	const plain = DTYPES[own].array as unknown as new (b: ArrayBuffer, o: number, n: number) => TypedArray;
-	return { data: new plain(buffer, byteOffsetOf.call(data) as number, lengthOf.call(data) as number), dtype };
-}
-
-function sizesOf(value: unknown, parameter: string, low: number): number[] {
-	const list = snapshotList(value, parameter, 64);
-	if (list === undefined) throw invalid('an array of whole numbers', parameter, show(value));
-	return list.map((size, axis) => whole(size, low, Number.MAX_SAFE_INTEGER, `${parameter}[${axis}]`));
-}
-
-/** Reads an NdArray's fields once and checks that it lies within its memory. */
-export function snapshotNdArray(value: unknown, parameter: string): ArraySnapshot {
-	if (typeof value !== 'object' || value === null) {
-		throw invalid('an array: { data, shape } or nested rows of numbers', parameter, show(value));
-	}
-	if (tagOf.call(value) !== undefined) {
-		throw invalid('{ data, shape }', parameter, `a bare ${tagOf.call(value)}`, 'Wrap it: { data, shape: [height, width] }.');
-	}
-	const raw = guarded(parameter, () => {
-		const { data, shape, dtype, strides, stride, offset } = value as Record<string, unknown>;
-		return { data, shape, dtype, strides: strides ?? stride, offset }; // `stride` is what scijs ndarray and zarrita say
-	});
-	const { data, dtype } = plainView(raw.data, raw.dtype, parameter);
-	const shape = sizesOf(raw.shape, `${parameter}.shape`, 0);
-	const viewed = raw.strides !== undefined || raw.offset !== undefined;
-	const strides =
-		raw.strides === undefined ? rowMajorStrides(shape) : sizesOf(raw.strides, `${parameter}.strides`, Number.MIN_SAFE_INTEGER);
-	if (strides.length !== shape.length) {
-		throw invalid(`${shape.length} strides, one per axis`, `${parameter}.strides`, `${strides.length}`);
-	}
-	const offset = raw.offset === undefined ? 0 : whole(raw.offset, 0, Number.MAX_SAFE_INTEGER, `${parameter}.offset`);
-	const count = elementCount(shape);
-	if (!viewed && data.length !== count) {
-		const next = data.length > count ? 'Give strides or offset to read a part of it.' : undefined;
-		throw invalid(`${count} elements for shape [${shape.join(', ')}]`, `${parameter}.data`, `${data.length}`, next);
-	}
-	const extent = extentOf({ sizes: shape, strides, offset });
-	if (extent !== undefined && (extent.low < 0 || extent.high >= data.length)) {
-		throw invalid(
-			`a view within its ${data.length} elements`,
-			parameter,
-			`shape [${shape.join(', ')}], strides [${strides.join(', ')}], offset ${offset}, which reaches from element ${extent.low} to ${extent.high}`,
-		);
-	}
-	return { data, given: raw.data as TypedArray, dtype, shape, strides, offset };
-}
-
-/** Nested rows, every element read once. @returns undefined if the value is no array */
-function snapshotRows<T>(
-	value: unknown,
-	parameter: string,
-	check: (element: unknown, name: string) => T,
-): { rows: T[][]; height: number; width: number } | undefined {
-	let width = 0;
-	const rows = snapshotElements(value, parameter, (row, y) => {
-		const name = `${parameter}[${y}]`;
-		const list = snapshotElements(row, name, (element, x) => check(element, `${name}[${x}]`));
-		if (list === undefined) throw invalid('an array of numbers (a 2-D array is rows of numbers)', name, show(row));
-		if (y === 0) width = list.length;
-		if (list.length !== width) throw invalid(`${width} numbers, as in the first row`, name, `${list.length}`);
-		return list;
-	});
-	return rows === undefined ? undefined : { rows, height: rows.length, width };
-}
-
-// ── images ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-export interface ImageSnapshot extends ArraySnapshot {
-	readonly layout: Layout;
-	readonly view: PlaneView;
-}
-
-export function snapshotImage(value: unknown, layout: Layout | undefined): ImageSnapshot {
-	const array = nestedImage(value) ?? snapshotNdArray(value, 'image');
-	const named = layoutOf(array.shape.length, layout);
-	const view: PlaneView = {
-		data: array.data,
-		dtype: array.dtype,
-		sizes: toCanonical(named, array.shape, 1),
-		strides: toCanonical(named, array.strides, 0),
-		offset: array.offset,
-	};
-	return { ...array, layout: named, view };
-}
-
-function nestedImage(value: unknown): ArraySnapshot | undefined {
-	const nested = snapshotRows(value, 'image', (pixel, name) => {
-		if (typeof pixel === 'number') return pixel;
-		throw invalid('a number', name, show(pixel), 'Use { data, shape } with a typed array for other dtypes.');
-	});
-	if (nested === undefined) return undefined;
-	const { rows, height, width } = nested;
-	const data = new Float64Array(height * width);
-	for (const [y, row] of rows.entries()) data.set(row, y * width);
-	return { data, given: data, dtype: 'float64', shape: [height, width], strides: [width, 1], offset: 0 };
-}
-
-/** The layout of a rank: 2 is HW, any other must be said. */
-function layoutOf(rank: number, layout: Layout | undefined): Layout {
-	const fitting = LAYOUTS.filter((name) => name.length === rank);
-	if (fitting.length === 0) throw invalid('an array of rank 2, 3 or 4', 'image', `rank ${rank}`);
-	if (layout === undefined) {
-		if (rank === 2) return 'HW';
-		throw invalid(
-			`one of ${fitting.join(', ')}`,
-			'option layout',
-			'none',
-			`An image of rank ${rank} does not say by itself what its axes are.`,
-		);
-	}
-	if (layout.length !== rank)
-		throw invalid(`a layout of ${rank} axes (${fitting.join(', ')})`, 'option layout', show(layout), `The image has rank ${rank}.`);
-	return layout;
-}
 
 // ── kernels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -264,11 +92,18 @@ export function resolveKernel(kernel: KernelSnapshot, image: Dtype): { dtype: Dt
 	const dtype = bytes === 8 ? 'int64' : 'int32';
 	const { minInt, maxInt } = DTYPES[dtype];
 	const beyond = values.find((tap) => BigInt(tap) < minInt || BigInt(tap) > maxInt);
-	if (beyond !== undefined) {
-		const next = dtype === 'int64' ? 'Give a BigUint64Array, or floats; a BigInt64Array holds up to 64 bits.' : 'Give a BigInt64Array.';
-		throw invalid(`integers in the range of ${dtype} (beside a ${image} image)`, 'kernel', show(beyond), next);
-	}
+	if (beyond !== undefined)
+		throw invalid(`integers in the range of ${dtype} (beside a ${image} image)`, 'kernel', show(beyond), holderOf(values));
 	return { dtype, taps: dtype === 'int64' ? BigInt64Array.from(values, BigInt) : Float64Array.from(values, Number) };
+}
+
+/** What can hold integers that the kernel's own dtype cannot. */
+function holderOf(values: readonly (number | bigint)[]): string {
+	const within = ({ minInt, maxInt }: { minInt: bigint; maxInt: bigint }) =>
+		values.every((tap) => BigInt(tap) >= minInt && BigInt(tap) <= maxInt);
+	if (within(DTYPES.int64)) return 'Give a BigInt64Array.';
+	if (within(DTYPES.uint64)) return 'Give a BigUint64Array; a BigInt64Array ends at 2^63 − 1.';
+	return 'Give a Float64Array: neither a BigInt64Array nor a BigUint64Array holds them.';
 }
 
 // ── outputs ──────────────────────────────────────────────────────────────────────────────────────────────────────────

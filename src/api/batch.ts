@@ -2,7 +2,7 @@
 import { onAbort } from '../core/abort.ts';
 import { throwIfAborted } from '../core/breathe.ts';
 import { invalid, show } from '../core/errors.ts';
-import { guarded, orDefault, snapshotOptions, whole, word } from './snapshot.ts';
+import { guarded, orDefault, snapshotOptions, whole, word } from '../core/snapshot.ts';
 
 export interface BatchProgress {
 	/** Images finished, failures included. */

@@ -2,11 +2,11 @@
 import { isGpuArray } from '../backend/webgpu/gpu-array.ts';
 import { invalid } from '../core/errors.ts';
 import type { Operation } from '../core/problem.ts';
+import { guarded } from '../core/snapshot.ts';
 import { type ImageInput, type KernelInput, snapshotKernel } from './arrays.ts';
 import { Engine } from './engine.ts';
 import { type ConvolveOptions, readConvolveOptions } from './options.ts';
 import type { ConvolveResult, DataOf } from './report.ts';
-import { guarded } from './snapshot.ts';
 
 async function once(operation: Operation, image: unknown, kernel: unknown, options: unknown): Promise<ConvolveResult> {
 	const { plan, run } = readConvolveOptions(options);

@@ -6,6 +6,7 @@ import { FaltungError, invalid } from '../core/errors.ts';
 import { LAYOUTS, type Layout } from '../core/ndarray.ts';
 import type { Decision } from '../core/plan.ts';
 import { dilatedSize, type Operation } from '../core/problem.ts';
+import { guarded } from '../core/snapshot.ts';
 import { explain, toJSON } from '../plan/explain.ts';
 import { type ImageInput, type KernelInput, type KernelSnapshot, snapshotKernel } from './arrays.ts';
 import { type BatchFailure, type BatchOptions, type BatchResult, batch } from './batch.ts';
@@ -20,7 +21,6 @@ import {
 	signalOf,
 } from './options.ts';
 import type { ConvolveResult, DataOf } from './report.ts';
-import { guarded } from './snapshot.ts';
 
 export interface ConvolverOptions extends PlanOptions {
 	/** Default 'convolve'. */

@@ -1,7 +1,7 @@
 /** FALTUNG_*: what stands in for 'auto'. Read once per call or convolver; absent where there is no process. */
 import { BACKEND_NAMES, type BackendName } from '../backend/registry.ts';
 import { FaltungError, invalid, show } from '../core/errors.ts';
-import { whole, word } from './snapshot.ts';
+import { whole, word } from '../core/snapshot.ts';
 
 export interface Environment {
 	/** FALTUNG_BACKEND: names in order of preference. */

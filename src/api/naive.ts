@@ -1,8 +1,9 @@
 /** The function that this library grew from: plain, synchronous, one pixel after the other. */
 import { DTYPES, rawElement, reader, storeInteger, storeReal } from '../core/dtype.ts';
 import { FaltungError, invalid } from '../core/errors.ts';
+import { snapshotImage } from '../core/images.ts';
 import type { NdArray } from '../core/ndarray.ts';
-import { type ImageInput, type KernelInput, resolveKernel, snapshotImage, snapshotKernel } from './arrays.ts';
+import { type ImageInput, type KernelInput, resolveKernel, snapshotKernel } from './arrays.ts';
 import type { DataOf } from './report.ts';
 
 /**

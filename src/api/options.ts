@@ -1,13 +1,13 @@
 /** Options as given → checked values with their defaults. API.md's table, row by row. */
 import type { Backend } from '../backend/backend.ts';
 import { BACKEND_NAMES, type BackendName } from '../backend/registry.ts';
-import { BOUNDARIES, BOUNDARY_SYNONYMS, type Boundary } from '../core/boundary.ts';
+import { BOUNDARIES, BOUNDARY_HINTS, BOUNDARY_SYNONYMS, type Boundary } from '../core/boundary.ts';
 import { DTYPE_NAMES, DTYPES, type Dtype, type Overflow, type Rounding, type TypedArray, toFloat } from '../core/dtype.ts';
 import { FaltungError, invalid, show } from '../core/errors.ts';
 import { LAYOUTS, type Layout, type NdArray } from '../core/ndarray.ts';
 import { ALGORITHMS, type Algorithm } from '../core/plan.ts';
 import { dilatedSize, type Mode, type Operation, type PerPlaneAxis } from '../core/problem.ts';
-import { finite, guarded, nearest, orDefault, snapshotList, snapshotOptions, whole, word } from './snapshot.ts';
+import { finite, guarded, likest, orDefault, snapshotList, snapshotOptions, whole, word } from '../core/snapshot.ts';
 
 export type BoundaryName =
 	| Boundary
@@ -155,19 +155,18 @@ function axisPair<T>(value: unknown, parameter: string, one: (v: unknown, name: 
 }
 
 function boundaryOf(value: unknown, parameter: string): Boundary {
-	if (value === 'reflect') {
+	if (typeof value !== 'string' || (BOUNDARIES as readonly string[]).includes(value)) return word(value, BOUNDARIES, parameter);
+	if (Object.hasOwn(BOUNDARY_SYNONYMS, value)) return BOUNDARY_SYNONYMS[value] as Boundary;
+	const like = likest(value, [...BOUNDARIES, ...Object.keys(BOUNDARY_SYNONYMS), ...Object.keys(BOUNDARY_HINTS), 'reflect']);
+	if (like === 'reflect') {
 		throw invalid(
 			"'symmetric' (cba|abcd|dcb: what SciPy ndimage and OpenCV call reflect) or 'mirror' (dcb|abcd|cba: what NumPy and PyTorch call reflect)",
 			parameter,
-			'"reflect", which means either',
+			value === like ? '"reflect", which means either' : `${show(value)}; "reflect" means either`,
 		);
 	}
-	if (typeof value === 'string' && Object.hasOwn(BOUNDARY_SYNONYMS, value)) return BOUNDARY_SYNONYMS[value] as Boundary;
-	if (typeof value === 'string' && !(BOUNDARIES as readonly string[]).includes(value)) {
-		const hint = nearest(value, [...BOUNDARIES, ...Object.keys(BOUNDARY_SYNONYMS)]);
-		throw invalid(`one of ${BOUNDARIES.map(show).join(', ')}`, parameter, show(value), `Did you mean ${show(hint)}?`);
-	}
-	return word(value, BOUNDARIES, parameter);
+	const hint = like === undefined ? undefined : `Did you mean ${show(BOUNDARY_HINTS[like] ?? like)}?`;
+	throw invalid(`one of ${BOUNDARIES.map(show).join(', ')}`, parameter, show(value), hint);
 }
 
 function numberList(value: unknown, parameter: string): number[] {

@@ -5,10 +5,10 @@
  *     "1 2 1; 2 4 2; 1 2 1"                          rows of numbers (1/9 is a number too), used as they are
  *     weights.npy    weights.txt                     a file: .npy, or rows of numbers, # begins a comment
  */
-import { closest } from 'fastest-levenshtein';
 import type { KernelInput, NestedArray } from '../api/arrays.ts';
 import { DTYPES, type Dtype, reader } from '../core/dtype.ts';
 import { FaltungError, invalid, show } from '../core/errors.ts';
+import { likeness } from '../core/snapshot.ts';
 import * as kernels from '../kernels/index.ts';
 import { floatTaps, sum } from '../kernels/taps.ts';
 import { readInput } from '../node/files.ts';
@@ -54,7 +54,7 @@ async function parse(text: string, signal: AbortSignal | undefined): Promise<Par
 			`a kernel name (${KERNEL_NAMES.join(', ')}), rows of numbers ("1 2 1; 2 4 2; 1 2 1") or a file`,
 			'--kernel',
 			show(text),
-			`Did you mean ${show(closest(given.toLowerCase(), KERNEL_NAMES))}? faltung kernels lists them with their options.`,
+			[likeness(given, KERNEL_NAMES), 'faltung kernels lists them with their options.'].filter(Boolean).join(' '),
 		);
 	}
 	const bytes = await readInput(text, signal);
@@ -107,7 +107,12 @@ function named(name: string, text: string): kernels.Kernel {
 		if (key in options) throw invalid(`each option of ${name} once`, '--kernel', `${show(key)} twice`);
 		options[key] = optionValue(value);
 	}
-	return (MAKERS[name] as (options: never) => kernels.Kernel)(options as never);
+	try {
+		return (MAKERS[name] as (options: never) => kernels.Kernel)(options as never);
+	} catch (error) {
+		if (!(error instanceof FaltungError) || error.code !== 'INVALID_ARGUMENT') throw error;
+		throw new FaltungError(error.code, `${error.message} For example ${EXAMPLES[name] ?? name}.`, { cause: error });
+	}
 }
 
 function optionValue(text: string): unknown {

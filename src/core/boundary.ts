@@ -28,6 +28,17 @@ export const BOUNDARY_SYNONYMS: Readonly<Record<string, Boundary>> = {
 	periodic: 'wrap',
 };
 
+/** Words of other systems that are no synonyms here, and what they mean: SciPy ndimage's grid-*, WebGPU's address modes. For hints alone. */
+export const BOUNDARY_HINTS: Readonly<Record<string, Boundary>> = {
+	'grid-constant': 'constant',
+	'grid-mirror': 'symmetric',
+	'grid-wrap': 'wrap',
+	clamp: 'edge',
+	'clamp-to-edge': 'edge',
+	repeat: 'wrap',
+	'mirror-repeat': 'symmetric',
+};
+
 /** In a map: this position holds the constant `value`. */
 export const OUTSIDE = -1;
 

@@ -40,6 +40,7 @@ export class Options {
 	/** A finite number for which `test` holds; `expected` names it: `a number above 0`. */
 	number(option: string, fallback: number | undefined, expected: string, test: (x: number) => boolean): number {
 		const value = this.#values.get(option) ?? fallback;
+		if (value === undefined) throw invalid(expected, this.#name(option), 'none', 'It has no default.');
 		if (typeof value !== 'number' || !Number.isFinite(value) || !test(value)) throw invalid(expected, this.#name(option), show(value));
 		return value;
 	}

@@ -5,7 +5,7 @@
  * wanted. An own device is asked for with the adapter's own limits; a borrowed one is used within the limits it has.
  */
 
-import { FaltungError } from '../../core/errors.ts';
+import { FaltungError, invalid } from '../../core/errors.ts';
 import type { Backend } from '../backend.ts';
 import { BufferPool, Semaphore } from './buffers.ts';
 import { DeviceErrors } from './errors.ts';
@@ -121,6 +121,8 @@ export class DeviceSession {
 	readonly slots = new Semaphore(PIECES_IN_FLIGHT);
 	/** The backend that runs on this device. */
 	owner: Backend | undefined;
+	/** Its device was destroyed because the user is done with it. */
+	closed = false;
 	readonly #borrowed: boolean;
 
 	constructor(device: GPUDevice, facts: AdapterFacts, options: DeviceOptions) {
@@ -184,9 +186,14 @@ export class SessionHolder {
 		return this.#session;
 	}
 
+	/** @throws INVALID_ARGUMENT where it has been disposed */
+	check(): void {
+		if (this.#disposed) throw invalid('a live WebGpu', 'gpu', 'a disposed one', 'Open another with openWebGpu().');
+	}
+
 	/** A live one. @throws DEVICE_LOST where a borrowed device is lost */
 	current(): Promise<DeviceSession> {
-		if (this.#disposed) throw new FaltungError('INVALID_ARGUMENT', 'Expected a live WebGpu but it has been disposed. Open another.');
+		this.check();
 		if (this.#session.errors.lost === undefined) return Promise.resolve(this.#session);
 		if (this.#options.device !== undefined) throw this.#session.errors.lossError();
 		this.#opening ??= openSession(this.#options)
@@ -205,6 +212,7 @@ export class SessionHolder {
 	dispose(): void {
 		if (this.#disposed) return;
 		this.#disposed = true;
+		this.#session.closed = this.#options.device === undefined;
 		this.#session.dispose();
 	}
 }

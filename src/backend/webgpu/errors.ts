@@ -43,6 +43,9 @@ export class DeviceErrors {
 		const found: Promise<GPUError | null>[] = [];
 		try {
 			value = work();
+		} catch (error) {
+			// what the bindings throw for an argument that is no object of this device, a buffer that only looks like one
+			throw error instanceof TypeError ? new DeviceRejection(error.message, { cause: error }) : error;
 		} finally {
 			for (const _ of FILTERS) found.push(this.#device.popErrorScope());
 		}

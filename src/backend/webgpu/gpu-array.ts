@@ -2,6 +2,7 @@
 import { DTYPES, type Dtype, type DtypeArrays, reader, type TypedArray } from '../../core/dtype.ts';
 import { FaltungError, invalid } from '../../core/errors.ts';
 import { elementCount, fromCanonical, type Layout, type PerAxis } from '../../core/ndarray.ts';
+import { snapshotOptions, whole } from '../../core/snapshot.ts';
 import type { ElementRange } from '../../core/sparse.ts';
 import type { Backend } from '../backend.ts';
 import { roundUp, USAGE } from './buffers.ts';
@@ -26,6 +27,18 @@ const ARRAYS: { readonly [D in Dtype]: new (buffer: ArrayBuffer) => DtypeArrays[
 	float64: Float64Array,
 };
 
+function hostMemory(bytes: number): ArrayBuffer {
+	try {
+		return new ArrayBuffer(bytes);
+	} catch (cause) {
+		throw new FaltungError(
+			'LIMIT_EXCEEDED',
+			`Expected memory of the host for ${bytes} bytes of a GpuArray but it could not be allocated. Read it in parts: read({ start, count }).`,
+			{ cause },
+		);
+	}
+}
+
 /** A dense row-major array in a GPUBuffer. */
 export class GpuArray {
 	/** STORAGE | COPY_SRC | COPY_DST; row-major from byte 0, in the layout's order. */
@@ -47,6 +60,11 @@ export class GpuArray {
 		this.#owned = owned;
 	}
 
+	/** By what it is made of: a proxy or a heir of the prototype would pass instanceof and fail at its first use. */
+	static is(value: unknown): value is GpuArray {
+		return typeof value === 'object' && value !== null && #session in value;
+	}
+
 	/** The backend of the device that it lies on: whoever works on it must be this one. */
 	get owner(): Backend | undefined {
 		return this.#session.owner;
@@ -62,11 +80,10 @@ export class GpuArray {
 		const session = this.#live();
 		const size = DTYPES[this.dtype].bytes;
 		const total = elementCount(this.shape);
-		const { start, count } = range ?? { start: 0, count: total };
-		if (!(Number.isInteger(start) && Number.isInteger(count) && start >= 0 && count >= 0 && start + count <= total)) {
-			throw invalid(`elements within 0 … ${total}`, 'range', `${start} and ${count} more`);
-		}
-		const memory = new ArrayBuffer(count * size);
+		const given = snapshotOptions(range, ['start', 'count'], 'range');
+		const start = range === undefined ? 0 : whole(given.start, 0, total, 'range.start');
+		const count = range === undefined ? total : whole(given.count, 0, total - start, 'range.count');
+		const memory = hostMemory(count * size);
 		try {
 			const end = (start + count) * size;
 			for (let at = start * size; at < end; at += READ_STEP - (at % 4)) {
@@ -177,6 +194,9 @@ export class GpuArray {
 
 	/** The user's error for one met while using this array. */
 	blame(error: unknown): unknown {
+		const lost = error instanceof FaltungError && error.code === 'DEVICE_LOST';
+		if (this.#session.closed && (lost || error instanceof DeviceRejection)) return this.#closedError();
+		if (this.#disposed && error instanceof DeviceRejection) return this.#disposedError();
 		if (error instanceof DeviceRejection && !this.#owned) {
 			return new FaltungError(
 				'INVALID_ARGUMENT',
@@ -189,8 +209,17 @@ export class GpuArray {
 		return asUserError(error);
 	}
 
+	#disposedError(): FaltungError {
+		return invalid('a live GpuArray', 'image', 'a disposed one', 'Upload the image again.');
+	}
+
+	#closedError(): FaltungError {
+		return invalid('a GpuArray of a live WebGpu', 'image', 'one of a disposed WebGpu', 'Read arrays before gpu.dispose().');
+	}
+
 	#live(): DeviceSession {
-		if (this.#disposed) throw invalid('a live GpuArray', 'image', 'a disposed one', 'Upload the image again.');
+		if (this.#disposed) throw this.#disposedError();
+		if (this.#session.closed) throw this.#closedError();
 		if (this.#session.errors.lost !== undefined) throw this.#session.errors.lossError();
 		if (this.buffer.mapState !== 'unmapped')
 			throw invalid('an unmapped buffer', 'buffer', `one that is ${this.buffer.mapState}`, 'Unmap it.');
@@ -210,4 +239,4 @@ export class GpuArray {
 }
 
 /** True for an array that lies in device memory. */
-export const isGpuArray = (value: unknown): value is GpuArray => value instanceof GpuArray;
+export const isGpuArray = (value: unknown): value is GpuArray => GpuArray.is(value);

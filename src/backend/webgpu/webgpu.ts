@@ -1,18 +1,11 @@
 /** The backend `webgpu`: compute shaders through the npm package `webgpu` in Node, through `navigator.gpu` elsewhere. */
-import { DTYPE_OF_TAG, DTYPES, type Dtype } from '../../core/dtype.ts';
-import { FaltungError, invalid, show } from '../../core/errors.ts';
-import {
-	elementCount,
-	extentOf,
-	LAYOUTS,
-	type Layout,
-	type NdArray,
-	type PlaneView,
-	rowMajorStrides,
-	toCanonical,
-} from '../../core/ndarray.ts';
+import { DTYPES, type Dtype } from '../../core/dtype.ts';
+import { FaltungError, invalid } from '../../core/errors.ts';
+import { type ImageSnapshot, snapshotImage } from '../../core/images.ts';
+import { elementCount, LAYOUTS, type Layout, type NdArray, type PlaneView } from '../../core/ndarray.ts';
 import type { Candidate, Plan } from '../../core/plan.ts';
 import type { Problem } from '../../core/problem.ts';
+import { guarded, word } from '../../core/snapshot.ts';
 import type { Backend, Capabilities, PlanWish } from '../backend.ts';
 import { type MemoryUse, roundUp, USAGE } from './buffers.ts';
 import { candidates, programOf } from './candidates.ts';
@@ -20,7 +13,8 @@ import { type DeviceOptions, type DeviceSession, openSession, SessionHolder } fr
 import { arrangementOf } from './direct.ts';
 import { asUserError, OutOfDeviceMemory } from './errors.ts';
 import { WebGpuExecutable } from './executable.ts';
-import { GpuArray } from './gpu-array.ts';
+import { GpuArray, isGpuArray } from './gpu-array.ts';
+import { readWebGpuOptions, readWrapped } from './options.ts';
 import { packBox, rawMemory } from './region.ts';
 import type { TileLimits } from './tiler.ts';
 import { tuningOf } from './tuning.ts';
@@ -120,7 +114,7 @@ export class WebGpu implements Backend {
 	 * Copies an image into device memory.
 	 *
 	 * @param image an NdArray of any dtype but float64; `layout` is needed unless its rank is 2
-	 * @throws INVALID_ARGUMENT, DEVICE_LOST, LIMIT_EXCEEDED
+	 * @throws INVALID_ARGUMENT, UNSUPPORTED, DEVICE_LOST, LIMIT_EXCEEDED
 	 */
 	async upload(image: NdArray & { layout?: Layout }): Promise<GpuArray> {
 		const { view, shape, layout } = readImage(image);
@@ -156,18 +150,9 @@ export class WebGpu implements Backend {
 	 * @throws INVALID_ARGUMENT
 	 */
 	wrap(array: { buffer: GPUBuffer; shape: readonly number[]; dtype: Dtype; layout?: Layout }): GpuArray {
-		const { buffer, dtype } = array;
-		const shape = [...array.shape];
-		if (DTYPES[dtype] === undefined) throw invalid('a dtype', 'dtype', show(dtype));
-		if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) throw invalid('sizes', 'shape', show(shape));
-		const layout = layoutOf(shape, array.layout);
-		const needed = roundUp(elementCount(shape) * DTYPES[dtype].bytes, 4);
-		if (!(buffer?.size >= needed))
-			throw invalid(`at least ${needed} bytes`, 'buffer', `${buffer?.size}`, 'Sizes are rounded up to 4 bytes.');
-		const usage = USAGE.STORAGE | USAGE.COPY_SRC;
-		if ((buffer.usage & usage) !== usage) throw invalid('usage STORAGE | COPY_SRC', 'buffer', `usage ${buffer.usage}`);
-		if (buffer.mapState !== 'unmapped') throw invalid('an unmapped buffer', 'buffer', `one that is ${buffer.mapState}`, 'Unmap it.');
-		return new GpuArray(this.#holder.latest, buffer, { shape, dtype, layout }, false);
+		this.#holder.check();
+		const { buffer, ...is } = readWrapped(array);
+		return new GpuArray(this.#holder.latest, buffer, is, false);
 	}
 
 	/** Frees what is idle and, unless it was borrowed, destroys the device; idempotent. */
@@ -180,29 +165,17 @@ export class WebGpu implements Backend {
 	}
 }
 
-function layoutOf(shape: readonly number[], layout: Layout | undefined): Layout {
-	const found = layout ?? (shape.length === 2 ? 'HW' : undefined);
-	if (found === undefined) throw invalid('a layout', `an array of rank ${shape.length}`, 'none', `Say one of ${LAYOUTS.join(', ')}.`);
-	if (!LAYOUTS.includes(found) || found.length !== shape.length) throw invalid(`a layout of rank ${shape.length}`, 'layout', show(found));
-	return found;
-}
-
-/** Reads the fields of an NdArray once and checks that it stays inside its memory. */
-function readImage(image: NdArray & { layout?: Layout }): { view: PlaneView; shape: number[]; layout: Layout } {
-	const { data, offset = 0 } = image;
-	const shape = [...image.shape];
-	const dtype = image.dtype ?? DTYPE_OF_TAG[Object.prototype.toString.call(data).slice(8, -1)];
-	if (dtype === undefined || DTYPES[dtype] === undefined) throw invalid('a typed array', 'image.data', show(data));
-	if (DTYPES[dtype].bytes !== data.BYTES_PER_ELEMENT) throw invalid(`elements of ${DTYPES[dtype].bytes} bytes`, 'image.data', show(data));
-	if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) throw invalid('sizes', 'image.shape', show(shape));
-	const layout = layoutOf(shape, image.layout);
-	const strides = image.strides ?? rowMajorStrides(shape);
-	const view: PlaneView = { data, dtype, sizes: toCanonical(layout, shape, 1), strides: toCanonical(layout, strides, 0), offset };
-	const extent = extentOf(view);
-	if (extent !== undefined && !(extent.low >= 0 && extent.high < data.length)) {
-		throw invalid(`elements within 0 … ${data.length - 1}`, 'image', `a view that reaches ${extent.low} … ${extent.high}`);
-	}
-	return { view, shape, layout };
+/** An image of the host, checked. @throws INVALID_ARGUMENT, UNSUPPORTED */
+function readImage(image: unknown): ImageSnapshot {
+	if (isGpuArray(image)) throw invalid('an image in memory of the host', 'image', 'a GpuArray', 'It lies on its device already.');
+	const layout = guarded('image', () => (image as { layout?: unknown } | null | undefined)?.layout);
+	const read = snapshotImage(image, layout === undefined ? undefined : word(layout, LAYOUTS, 'image.layout'), 'image.layout');
+	if (read.dtype !== 'float64') return read;
+	throw new FaltungError(
+		'UNSUPPORTED',
+		'Expected a dtype that a GPU computes with for image but received float64, which is also what nested arrays are. ' +
+			'Give { data: Float32Array.from(…), shape: [height, width] }.',
+	);
 }
 
 /** Copies a view through staging memory, in steps of whole rows of whole words where it is large. */
@@ -242,10 +215,11 @@ async function uploadTo(session: DeviceSession, buffer: GPUBuffer, view: PlaneVi
 /**
  * Opens a WebGPU device.
  *
- * @throws BACKEND_UNAVAILABLE with the reason: no package, no adapter, no device
+ * @throws INVALID_ARGUMENT; BACKEND_UNAVAILABLE with the reason: no package, no adapter, no device
  */
 export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpu> {
-	return new WebGpu(await openSession(options), options);
+	const read = readWebGpuOptions(options);
+	return new WebGpu(await openSession(read), read);
 }
 
 /** The backend for the registry. @throws BACKEND_UNAVAILABLE with the reason */

@@ -3,7 +3,7 @@
  * and subclasses can thus not show one thing to the check and another to the work.
  */
 import { distance } from 'fastest-levenshtein';
-import { FaltungError, invalid, show } from '../core/errors.ts';
+import { FaltungError, invalid, show } from './errors.ts';
 
 /** Runs `read`, which touches the caller's objects; whatever their code throws becomes INVALID_ARGUMENT. */
 export function guarded<T>(parameter: string, read: () => T): T {
@@ -89,10 +89,16 @@ export function snapshotList(value: unknown, parameter: string, limit: number): 
 	});
 }
 
-/** A question that names the nearest word, where at least half of its letters were meant. */
-function likeness(value: string, words: readonly string[]): string | undefined {
+/** The word most like a value, where at least half of its letters were meant. */
+export function likest(value: string, words: readonly string[]): string | undefined {
 	const best = nearest(value, words);
-	return 2 * distance(value.toLowerCase(), best.toLowerCase()) <= best.length ? `Did you mean ${show(best)}?` : undefined;
+	return 2 * distance(value.toLowerCase(), best.toLowerCase()) <= best.length ? best : undefined;
+}
+
+/** A question that names the likest word, if there is one. */
+export function likeness(value: string, words: readonly string[]): string | undefined {
+	const best = likest(value, words);
+	return best === undefined ? undefined : `Did you mean ${show(best)}?`;
 }
 
 /** One of a list of words. */
@@ -112,4 +118,10 @@ export function whole(value: unknown, low: number, high: number, parameter: stri
 export function finite(value: unknown, parameter: string): number {
 	if (typeof value === 'number' && Number.isFinite(value)) return value;
 	throw invalid('a finite number', parameter, show(value));
+}
+
+/** true or false. */
+export function flag(value: unknown, parameter: string): boolean {
+	if (typeof value === 'boolean') return value;
+	throw invalid('true or false', parameter, show(value));
 }
