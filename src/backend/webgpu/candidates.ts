@@ -14,12 +14,12 @@ import { DirectProgram } from './direct-program.ts';
 import { COMPLEX_BYTES, type FftLayout, fftGrain, fftLayout, fftObstacle, pairsAtATime } from './fft.ts';
 import { FftProgram } from './fft-program.ts';
 import type { Program } from './program.ts';
+import { lanesOf } from './quads.ts';
 import {
 	type BoxStrip,
 	boxObstacle,
 	boxStripOf,
 	directTiledObstacle,
-	lanesOf,
 	separableObstacle,
 	stripOf,
 	THREAD_ROWS,
@@ -133,7 +133,10 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 	const bytes = imageBytes + outputs * DTYPES[problem.output.dtype].bytes;
 	const limbs = problem.sum === 'integer' ? sumLimbs(problem) : 1;
 	const products = outputs * way.products * (limbs === 1 ? 1 : 4 + limbs);
-	const compute = way.shader === 'fft' ? (way.transforms?.milliseconds ?? 0) : sumsTime(way.shader, software, products, outputs, bytes);
+	// the dense shaders read the image once for a bank, the others once for each kernel
+	const again = way.shader === 'separable' || way.shader === 'box' ? (problem.windows.length - 1) * imageBytes : 0;
+	const compute =
+		way.shader === 'fft' ? (way.transforms?.milliseconds ?? 0) : sumsTime(way.shader, software, products, outputs, bytes + again);
 	const compile = way.shader !== 'direct' && outputs < limits.blocked ? COMPILE_MS : 0;
 	const needs = pieceNeeds(problem, sizes, work);
 	const count = [...problem.output.sizes].reduce((total, size, axis) => total * Math.ceil(size / Math.max(1, sizes[axis] as number)), 1);
@@ -172,6 +175,10 @@ const average = (numbers: readonly number[]): number => numbers.reduce((a, b) =>
 /** A plan and a word about it, or why there is none. */
 type Answer = { readonly plan: Plan; readonly why: string } | { readonly plan?: undefined; readonly why: string };
 
+function bankText({ windows }: Problem, { limits }: Facts): string {
+	return windows.length === 1 ? '' : `, of up to ${limits.tuning.bank} kernels from the same pixels`;
+}
+
 function direct(problem: Problem, facts: Facts): Answer {
 	const few = outputsOf(problem) < facts.limits.blocked ? `compiling for tiles pays from ${facts.limits.blocked} outputs on` : undefined;
 	const untiled = few ?? directTiledObstacle(problem);
@@ -187,7 +194,7 @@ function direct(problem: Problem, facts: Facts): Answer {
 	});
 	const why =
 		untiled === undefined
-			? 'every tap of every output, 4 x 4 outputs in registers'
+			? `every tap of every output, 4 x 4 outputs in registers${bankText(problem, facts)}`
 			: `every tap of every output, 4 outputs a thread: ${untiled}`;
 	return { plan, why };
 }

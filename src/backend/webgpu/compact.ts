@@ -3,8 +3,8 @@ import { type Lease, roundUp, USAGE } from './buffers.ts';
 import type { DeviceSession } from './device.ts';
 import { WORKGROUP, workgroups } from './direct.ts';
 import { DEVICE_MEMORY, type PieceMemory } from './program.ts';
+import { QUAD } from './quads.ts';
 import { bindGroupEntries, type Specialisation, uniformWords } from './shaders.ts';
-import { QUAD } from './tiled.ts';
 
 export const COMPACT: Specialisation = { shader: 'compact', overrides: { WORKGROUP }, constants: {} };
 

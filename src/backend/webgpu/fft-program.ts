@@ -8,9 +8,9 @@ import type { DeviceSession } from './device.ts';
 import { fillWords, mapWords, OVERFLOW_CODES, ROUNDING_CODES, singleBits } from './direct.ts';
 import { COMPLEX_BYTES, type FftTables, fftGrain, fftTables, interleaves, pairsAtATime, pairsOf, workgroupOf } from './fft.ts';
 import { DEVICE_MEMORY, NOWHERE, type PieceInput, type PieceMemory, type PieceStep, type Program, SharedWords } from './program.ts';
+import { QUAD } from './quads.ts';
 import type { Arrangement } from './region.ts';
 import { bindGroupEntries, type Entry, type Specialisation, uniformWords } from './shaders.ts';
-import { QUAD } from './tiled.ts';
 import { type Grain, type Piece, pieceSizes, type TileLimits, windowOrigin } from './tiler.ts';
 
 const ENTRIES = ['survey', 'forward', 'columns', 'inverse', 'direct', 'interleave'] as const satisfies readonly Entry<'fft'>[];
@@ -212,6 +212,11 @@ export class FftProgram implements Program {
 			march: 0,
 			run: 0,
 			block_row: 0,
+			bank: 1,
+			bundle: 1,
+			chunks: 1,
+			across: 1,
+			spread: 1,
 		};
 	}
 

@@ -10,6 +10,8 @@ export interface Tuning {
 	readonly workgroup: { readonly x: number; readonly y: number };
 	/** Elements, leading zeros included, up to which a window's width is compiled into tiled.wgsl; at most 24. */
 	readonly compiledWidth: number;
+	/** Kernels of a bank whose sums a thread of tiled.wgsl holds at once. */
+	readonly bank: 1 | 2 | 4;
 	/** Shapes of strips of separable.wgsl, the best first: the first that fits a workgroup is taken. */
 	readonly strips: readonly (readonly [quads: number, chunk: number])[];
 	/** Shapes of strips of box.wgsl, likewise; a thread owns an element of every row. */
@@ -20,36 +22,45 @@ export interface Tuning {
 	readonly march: number;
 }
 
+const GENERAL: Tuning = {
+	family: /(?:)/,
+	provenance:
+		'not timed: instructions and registers as compiled for NAVI31 and VEGA20 (bench/results/webgpu-static.md); every shape fits the limits that WebGPU guarantees',
+	workgroup: { x: 16, y: 8 },
+	compiledWidth: 24,
+	bank: 4,
+	// wide strips load little beside themselves, tall chunks meet few barriers
+	strips: [
+		[16, 16],
+		[16, 8],
+		[8, 16],
+		[8, 8],
+		[4, 8],
+		[4, 4],
+	],
+	// the wider, the less of a row is beside the strip; short chunks leave room for more workgroups on a processor
+	boxes: [
+		[128, 8],
+		[64, 8],
+		[64, 4],
+		[32, 8],
+		[32, 4],
+		[16, 8],
+		[16, 4],
+		[8, 4],
+	],
+	workgroups: 512,
+	march: 256,
+};
+
 export const TUNINGS: readonly Tuning[] = [
 	{
-		family: /(?:)/,
-		provenance:
-			'not timed: instructions and registers as compiled for NAVI31 and VEGA20 (bench/results/webgpu-static.md); every shape fits the limits that WebGPU guarantees',
-		workgroup: { x: 16, y: 8 },
-		compiledWidth: 24,
-		// wide strips load little beside themselves, tall chunks meet few barriers
-		strips: [
-			[16, 16],
-			[16, 8],
-			[8, 16],
-			[8, 8],
-			[4, 8],
-			[4, 4],
-		],
-		// the wider, the less of a row is beside the strip; short chunks leave room for more workgroups on a processor
-		boxes: [
-			[128, 8],
-			[64, 8],
-			[64, 4],
-			[32, 8],
-			[32, 4],
-			[16, 8],
-			[16, 4],
-			[8, 4],
-		],
-		workgroups: 512,
-		march: 256,
+		...GENERAL,
+		family: /\b(gcn-?\d|vega|polaris|radeon rx (4|5)\d0)\b/i,
+		provenance: 'not timed: as compiled for VEGA20, 4 kernels a thread leave 2 waves a SIMD, 2 leave 3 (bench/results/webgpu-static.md)',
+		bank: 2,
 	},
+	GENERAL,
 ];
 
 export const tuningOf = (device: string): Tuning => TUNINGS.find(({ family }) => family.test(device)) as Tuning;
