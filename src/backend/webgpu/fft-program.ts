@@ -2,7 +2,7 @@
 import { DTYPE_NAMES, DTYPES } from '../../core/dtype.ts';
 import type { Extent } from '../../core/plan.ts';
 import { isPlain, type KernelWindow, type Problem } from '../../core/problem.ts';
-import { type Lease, roundUp, USAGE } from './buffers.ts';
+import { type Lease, roundUp, USAGE, write } from './buffers.ts';
 import { COMPACT, type Compaction, prepareCompaction } from './compact.ts';
 import type { DeviceSession } from './device.ts';
 import { fillWords, mapWords, OVERFLOW_CODES, ROUNDING_CODES, singleBits } from './direct.ts';
@@ -97,9 +97,9 @@ export class FftProgram implements Program {
 		return {
 			overflow: watched ? overflow.buffer : undefined,
 			encode: (encoder, image, output) => {
-				device.queue.writeBuffer(uniforms, 0, words);
-				device.queue.writeBuffer(tables.buffer, 0, maps);
-				if (watched) device.queue.writeBuffer(overflow.buffer, 0, new Uint32Array([NOWHERE]));
+				write(device.queue, uniforms, words);
+				write(device.queue, tables.buffer, maps);
+				if (watched) write(device.queue, overflow.buffer, new Uint32Array([NOWHERE]));
 				const target = compaction?.source ?? output;
 				const pass = encoder.beginComputePass({ label: this.#label });
 				for (const [j, job] of jobs.entries()) {

@@ -2,7 +2,7 @@
 import { DTYPES } from '../../core/dtype.ts';
 import type { Problem } from '../../core/problem.ts';
 import { isAcross } from './bank.ts';
-import { type Lease, roundUp, USAGE } from './buffers.ts';
+import { type Lease, roundUp, USAGE, write } from './buffers.ts';
 import { COMPACT, type Compaction, prepareCompaction } from './compact.ts';
 import type { DeviceSession } from './device.ts';
 import { arrangementOf } from './direct.ts';
@@ -58,9 +58,9 @@ export class TiledProgram implements Program {
 		return {
 			overflow: watched ? overflow : undefined,
 			encode: (encoder, input, output) => {
-				device.queue.writeBuffer(uniforms, 0, words);
-				device.queue.writeBuffer(tables, 0, maps);
-				if (watched) device.queue.writeBuffer(overflow, 0, new Uint32Array([NOWHERE]));
+				write(device.queue, uniforms, words);
+				write(device.queue, tables, maps);
+				if (watched) write(device.queue, overflow, new Uint32Array([NOWHERE]));
 				const target = compact?.source ?? output;
 				const nothing = { buffer: unused, size: WIDE_ELEMENT };
 				const pass = encoder.beginComputePass({ label: this.#label });
