@@ -8,8 +8,8 @@ import type { Tuning } from './tuning.ts';
 export const MOST_TAP_QUADS = 4096;
 
 /**
- * A frame may have so many times the taps of the windows in it. Zeros are multiplied like taps, so a window that would widen it further
- * has a dispatch of its own and reads the image once more. Not timed.
+ * A frame may have so many times the taps of each window in it. Zeros are multiplied like taps, so a window that is smaller, or lies
+ * elsewhere, has a dispatch of its own and reads the image once more. Not timed.
  */
 const MOST_WASTE = 1.5;
 
@@ -56,21 +56,15 @@ export function framesOf(problem: Problem, kernels: readonly number[]): Frame[] 
 	if (isAcross(problem)) return framesAcross(problem, kernels);
 	const areaOf = (kernel: number) => (problem.windows[kernel] as KernelWindow).taps.length;
 	const frames: Frame[] = [];
-	let taps = 0;
+	// from the largest down: what joins a frame is its smallest
 	for (const kernel of kernels.toSorted((a, b) => areaOf(b) - areaOf(a) || a - b)) {
 		const window = problem.windows[kernel] as KernelWindow;
 		const last = frames.at(-1);
 		const wider = last === undefined ? window : joined(last, window);
 		const count = 1 + (last?.kernels.length ?? 0);
-		const own = taps + window.taps.length;
-		const joins = count * wider.rows * wider.cols <= MOST_WASTE * own && frameQuads(problem, wider, count) <= MOST_TAP_QUADS;
-		if (last !== undefined && joins) {
-			frames[frames.length - 1] = { ...wider, kernels: [...last.kernels, kernel] };
-			taps = own;
-		} else {
-			frames.push({ rows: window.rows, cols: window.cols, first: window.first, kernels: [kernel] });
-			taps = window.taps.length;
-		}
+		const joins = wider.rows * wider.cols <= MOST_WASTE * window.taps.length && frameQuads(problem, wider, count) <= MOST_TAP_QUADS;
+		if (last !== undefined && joins) frames[frames.length - 1] = { ...wider, kernels: [...last.kernels, kernel] };
+		else frames.push({ rows: window.rows, cols: window.cols, first: window.first, kernels: [kernel] });
 	}
 	return frames;
 }
