@@ -6,7 +6,7 @@ import { ALGORITHMS, type Algorithm, type Candidate, type Extent, type Plan, pla
 import { cannotOverflow, isPlain, type Problem, sumMagnitude } from '../../core/problem.ts';
 import type { Step } from '../../core/steps.ts';
 import { boxOf, type Found, productOf, productsOf, type Split } from '../../core/structure.ts';
-import type { PlanWish } from '../backend.ts';
+import type { DeviceMeasurements, PlanWish } from '../backend.ts';
 import { boxWork } from './box.ts';
 import { PIECES_IN_FLIGHT } from './device.ts';
 import { accumulatorOf, GROUP, kernelWords, MAX_LIMBS, sumLimbs } from './direct.ts';
@@ -97,6 +97,8 @@ interface Facts {
 	readonly device: string;
 	readonly software: boolean;
 	readonly limits: TileLimits;
+	/** What was measured on the device, in place of the constants above. */
+	readonly rates?: DeviceMeasurements['rates'] | undefined;
 	/** Image and result are in device memory: nothing is carried. */
 	readonly resident?: boolean;
 }
@@ -114,13 +116,20 @@ interface Way {
 }
 
 /** Milliseconds of multiply-adds over outputs, reading and writing `bytes` in all. */
-function sumsTime(shader: keyof typeof PRODUCTS_PER_MS, software: boolean, products: number, outputs: number, bytes: number): number {
-	if (software) return products / SOFTWARE_PRODUCTS_PER_MS + outputs / SOFTWARE_OUTPUTS_PER_MS;
-	return Math.max(products / PRODUCTS_PER_MS[shader], bytes / MEMORY_BYTES_PER_MS);
+function sumsTime(shader: keyof typeof PRODUCTS_PER_MS, facts: Facts, products: number, outputs: number, bytes: number): number {
+	if (facts.software) return products / SOFTWARE_PRODUCTS_PER_MS + outputs / SOFTWARE_OUTPUTS_PER_MS;
+	const { [shader]: rate = PRODUCTS_PER_MS[shader], bytes: moved = MEMORY_BYTES_PER_MS } = facts.rates ?? {};
+	return Math.max(products / rate, bytes / moved);
+}
+
+/** What the predicted times rest on. */
+function sourceOf({ software, rates, limits }: Facts): string {
+	if (software) return 'shipped: lavapipe on two cores';
+	return rates === undefined ? 'shipped: estimates for a large GPU behind PCIe 5, measured on none' : limits.tuning.provenance;
 }
 
 function planOf(problem: Problem, facts: Facts, way: Way): Plan {
-	const { limits, software } = facts;
+	const { limits } = facts;
 	const work = workOf(way);
 	const sizes = chooseSizes(problem, limits, work, way.transforms?.grain);
 	const tile = way.transforms?.tile ?? { height: Math.max(1, sizes[2]), width: Math.max(1, sizes[3]) };
@@ -136,7 +145,7 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 	// the dense shaders read the image once for a bank, the others once for each kernel
 	const again = way.shader === 'separable' || way.shader === 'box' ? (problem.windows.length - 1) * imageBytes : 0;
 	const compute =
-		way.shader === 'fft' ? (way.transforms?.milliseconds ?? 0) : sumsTime(way.shader, software, products, outputs, bytes + again);
+		way.shader === 'fft' ? (way.transforms?.milliseconds ?? 0) : sumsTime(way.shader, facts, products, outputs, bytes + again);
 	const compile = way.shader !== 'direct' && outputs < limits.blocked ? COMPILE_MS : 0;
 	const needs = pieceNeeds(problem, sizes, work);
 	const count = [...problem.output.sizes].reduce((total, size, axis) => total * Math.ceil(size / Math.max(1, sizes[axis] as number)), 1);
@@ -160,7 +169,7 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 		predicted: {
 			milliseconds: LATENCY_MS + compile + (facts.resident ? 0 : bytes / HOST_BYTES_PER_MS + bytes / BUS_BYTES_PER_MS) + compute,
 			bytes: facts.resident ? scratch + kernels : staged,
-			from: software ? 'shipped: lavapipe on two cores' : 'shipped: estimates for a large GPU behind PCIe 5, measured on none',
+			from: sourceOf(facts),
 		},
 	};
 }

@@ -1,7 +1,10 @@
 /**
  * The tiled shaders' numbers that depend on the GPU and not on the problem, by family. A row says where its numbers come from; a
- * measured one goes above the general one, with the output of `npm run bench:webgpu` on that device in bench/results/.
+ * measured one goes above the general one, with the output of `npm run bench:webgpu` on that device in bench/results/. What
+ * `faltung calibrate` measured on the very device stands above all rows.
  */
+import type { DeviceMeasurements } from '../backend.ts';
+
 export interface Tuning {
 	/** Matches the adapter's name. */
 	readonly family: RegExp;
@@ -64,3 +67,60 @@ export const TUNINGS: readonly Tuning[] = [
 ];
 
 export const tuningOf = (device: string): Tuning => TUNINGS.find(({ family }) => family.test(device)) as Tuning;
+
+/** What may be measured: each axis by itself, the others as they stand. The first of each is the general row's. */
+export const AXES = {
+	workgroup: [
+		[16, 8],
+		[8, 8],
+		[32, 4],
+		[16, 16],
+		[64, 4],
+	],
+	bank: [[4], [2], [1]],
+	strip: [
+		[16, 16],
+		[16, 8],
+		[8, 16],
+		[32, 16],
+	],
+	box: [
+		[128, 8],
+		[64, 8],
+		[64, 4],
+		[256, 8],
+	],
+} as const satisfies Readonly<Record<string, readonly (readonly number[])[]>>;
+
+export type Axis = keyof typeof AXES;
+
+type Pair = readonly [number, number];
+
+const first = (chosen: Pair, others: readonly Pair[]): Pair[] => [chosen, ...others.filter(([a, b]) => a !== chosen[0] || b !== chosen[1])];
+
+/** A row with one variant in place of its own. */
+export function withVariant(tuning: Tuning, axis: Axis, variant: readonly number[]): Tuning {
+	const [a, b] = variant as Pair;
+	switch (axis) {
+		case 'workgroup':
+			return { ...tuning, workgroup: { x: a, y: b } };
+		case 'bank':
+			return { ...tuning, bank: a as Tuning['bank'] };
+		case 'strip':
+			return { ...tuning, strips: first([a, b], tuning.strips) };
+		case 'box':
+			return { ...tuning, boxes: first([a, b], tuning.boxes) };
+	}
+}
+
+/** The table's row for a device, with what was measured on it; variants that the table of axes does not have are none. */
+export function tunedFor(device: string, measured: DeviceMeasurements | undefined): Tuning {
+	let tuning = tuningOf(device);
+	if (measured === undefined) return tuning;
+	for (const axis of Object.keys(AXES) as Axis[]) {
+		const variant = measured.variants[axis];
+		const known = variant !== undefined && AXES[axis].some((each) => `${each}` === `${variant}`);
+		if (known) tuning = withVariant(tuning, axis, variant);
+	}
+	return { ...tuning, provenance: `measured on this device on ${measured.date.slice(0, 10)} (faltung calibrate)` };
+}

@@ -13,7 +13,7 @@ import {
 } from '../../core/ndarray.ts';
 import type { Candidate, Plan } from '../../core/plan.ts';
 import type { Problem } from '../../core/problem.ts';
-import type { Backend, Capabilities, PlanWish } from '../backend.ts';
+import type { Backend, Capabilities, DeviceMeasurements, PlanWish } from '../backend.ts';
 import { type MemoryUse, roundUp, USAGE } from './buffers.ts';
 import { candidates, programOf } from './candidates.ts';
 import { type DeviceOptions, type DeviceSession, openSession, SessionHolder } from './device.ts';
@@ -23,7 +23,7 @@ import { WebGpuExecutable } from './executable.ts';
 import { GpuArray } from './gpu-array.ts';
 import { packBox, rawMemory } from './region.ts';
 import type { TileLimits } from './tiler.ts';
-import { tuningOf } from './tuning.ts';
+import { tunedFor } from './tuning.ts';
 
 /** Bytes of input or output of one piece: small enough to overlap transfers with work, large enough that a call's overhead is lost in it. */
 const PIECE_BYTES = 32 * 2 ** 20;
@@ -41,23 +41,27 @@ const UPLOAD_STEP = 32 * 2 ** 20;
 export interface WebGpuOptions extends DeviceOptions {
 	/** Smaller limits than the device's own; the pieces that a result is cut into keep to them. */
 	readonly limits?: Partial<TileLimits>;
+	/** What was measured on devices (faltung calibrate), by their names. */
+	readonly measured?: Readonly<Record<string, DeviceMeasurements>>;
+	/** What is to be said in every report. */
+	readonly warnings?: readonly string[];
 }
 
-function tileLimits(session: DeviceSession, asked: Partial<TileLimits> = {}): TileLimits {
+function tileLimits(session: DeviceSession, { limits: asked = {}, measured }: WebGpuOptions): TileLimits {
 	const { limits } = session.device;
 	return {
 		binding: Math.min(limits.maxStorageBufferBindingSize, asked.binding ?? Infinity),
 		buffer: Math.min(limits.maxBufferSize, asked.buffer ?? Infinity),
 		storage: Math.min(limits.maxComputeWorkgroupStorageSize, asked.storage ?? Infinity),
 		threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, asked.threads ?? Infinity),
-		tuning: asked.tuning ?? tuningOf(session.facts.name),
+		tuning: asked.tuning ?? tunedFor(session.facts.name, measured?.[session.facts.name]),
 		piece: asked.piece ?? PIECE_BYTES,
 		blocked: asked.blocked ?? BLOCKED_FROM,
 		products: asked.products ?? (session.facts.software ? SOFTWARE_PIECE_PRODUCTS : PIECE_PRODUCTS),
 	};
 }
 
-function capabilitiesOf({ device, facts }: DeviceSession): Capabilities {
+function capabilitiesOf({ device, facts }: DeviceSession, { tuning }: TileLimits, { warnings }: WebGpuOptions): Capabilities {
 	const { limits } = device;
 	return {
 		backend: 'webgpu',
@@ -72,9 +76,11 @@ function capabilitiesOf({ device, facts }: DeviceSession): Capabilities {
 			maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
 			maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
 			features: facts.features.join(' '),
+			tuning: tuning.provenance,
 		},
 		resident: true,
 		software: facts.software,
+		...(warnings === undefined || warnings.length === 0 ? {} : { warnings }),
 	};
 }
 
@@ -84,14 +90,16 @@ export class WebGpu implements Backend {
 	readonly capabilities: Capabilities;
 	readonly #holder: SessionHolder;
 	readonly #limits: TileLimits;
+	readonly #rates: DeviceMeasurements['rates'] | undefined;
 	/** Nothing passes through staging memory: pieces may be as large as a binding. */
 	readonly #residentLimits: TileLimits;
 
 	constructor(session: DeviceSession, options: WebGpuOptions) {
 		this.#holder = new SessionHolder(session, options, this);
-		this.#limits = tileLimits(session, options.limits);
+		this.#limits = tileLimits(session, options);
+		this.#rates = options.measured?.[session.facts.name]?.rates;
 		this.#residentLimits = { ...this.#limits, piece: options.limits?.piece ?? this.#limits.binding };
-		this.capabilities = capabilitiesOf(session);
+		this.capabilities = capabilitiesOf(session, this.#limits, options);
 	}
 
 	/** The device in use; another one after a loss. */
@@ -106,7 +114,7 @@ export class WebGpu implements Backend {
 
 	candidates(problem: Problem, wish: PlanWish): Candidate[] {
 		const { facts } = this.#holder.latest;
-		return candidates(problem, wish, { device: facts.name, software: facts.software, limits: this.#limits });
+		return candidates(problem, wish, { device: facts.name, software: facts.software, limits: this.#limits, rates: this.#rates });
 	}
 
 	async prepare(problem: Problem, plan: Plan): Promise<WebGpuExecutable> {
@@ -247,6 +255,3 @@ async function uploadTo(session: DeviceSession, buffer: GPUBuffer, view: PlaneVi
 export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpu> {
 	return new WebGpu(await openSession(options), options);
 }
-
-/** The backend for the registry. @throws BACKEND_UNAVAILABLE with the reason */
-export const loadWebGpu = (options: WebGpuOptions = {}): Promise<WebGpu> => openWebGpu(options);
