@@ -88,7 +88,7 @@ export const AXES = {
 		[128, 8],
 		[64, 8],
 		[64, 4],
-		[256, 8],
+		[256, 4],
 	],
 } as const satisfies Readonly<Record<string, readonly (readonly number[])[]>>;
 

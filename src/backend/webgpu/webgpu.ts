@@ -41,13 +41,17 @@ const UPLOAD_STEP = 32 * 2 ** 20;
 export interface WebGpuOptions extends DeviceOptions {
 	/** Smaller limits than the device's own; the pieces that a result is cut into keep to them. */
 	readonly limits?: Partial<TileLimits>;
+}
+
+/** What the registry knows besides. */
+export interface OpenOptions extends WebGpuOptions {
 	/** What was measured on devices (faltung calibrate), by their names. */
 	readonly measured?: Readonly<Record<string, DeviceMeasurements>>;
 	/** What is to be said in every report. */
 	readonly warnings?: readonly string[];
 }
 
-function tileLimits(session: DeviceSession, { limits: asked = {}, measured }: WebGpuOptions): TileLimits {
+function tileLimits(session: DeviceSession, { limits: asked = {}, measured }: OpenOptions): TileLimits {
 	const { limits } = session.device;
 	return {
 		binding: Math.min(limits.maxStorageBufferBindingSize, asked.binding ?? Infinity),
@@ -61,7 +65,7 @@ function tileLimits(session: DeviceSession, { limits: asked = {}, measured }: We
 	};
 }
 
-function capabilitiesOf({ device, facts }: DeviceSession, { tuning }: TileLimits, { warnings }: WebGpuOptions): Capabilities {
+function capabilitiesOf({ device, facts }: DeviceSession, { tuning }: TileLimits, { warnings }: OpenOptions): Capabilities {
 	const { limits } = device;
 	return {
 		backend: 'webgpu',
@@ -94,7 +98,7 @@ export class WebGpu implements Backend {
 	/** Nothing passes through staging memory: pieces may be as large as a binding. */
 	readonly #residentLimits: TileLimits;
 
-	constructor(session: DeviceSession, options: WebGpuOptions) {
+	constructor(session: DeviceSession, options: OpenOptions) {
 		this.#holder = new SessionHolder(session, options, this);
 		this.#limits = tileLimits(session, options);
 		this.#rates = options.measured?.[session.facts.name]?.rates;
@@ -252,6 +256,6 @@ async function uploadTo(session: DeviceSession, buffer: GPUBuffer, view: PlaneVi
  *
  * @throws BACKEND_UNAVAILABLE with the reason: no package, no adapter, no device
  */
-export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpu> {
+export async function openWebGpu(options: OpenOptions = {}): Promise<WebGpu> {
 	return new WebGpu(await openSession(options), options);
 }
