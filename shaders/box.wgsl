@@ -60,7 +60,7 @@ const MAGNITUDE = 0x7fffffffu;
 const NAN = 0x7fc00000u;
 
 struct Params {
-	width: u32, // output elements of a row
+	width: u32, // output elements of a row, for each kernel
 	rows: u32, // rows of an output plane
 	out_pitch: u32, // elements from one output row to the next: a multiple of 4
 	first_plane: u32, // plane of the dispatch's first layer
@@ -96,6 +96,11 @@ struct Params {
 	march: u32, // output rows of one workgroup, where it walks down the image
 	run: u32, // box.wgsl: neighbours in a row that are summed first
 	block_row: u32, // box.wgsl: row of its block of tap_rows rows on which the window of output row 0 begins
+	bank: u32, // tiled.wgsl: kernels of the dispatch
+	bundle: u32, // groups of them that a thread computes one after the other
+	chunks: u32, // layers of the dispatch for a plane: each has `bundle` groups
+	across: u32, // results of an element that lie side by side: the kernels of a bank into channels side by side; elsewhere 1
+	spread: u32, // the same in whole quads, as they are written
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -242,8 +247,11 @@ fn extreme_sum(seen: Extremes) -> u32 {
 struct Place {
 	plane: u32, // of the piece's result
 	channel: u32, // result channel of lane 0
+	side: u32, // from one element's channel to the next: 1 where the kernels of a bank lie side by side
 	y: u32,
-	x: u32, // element; a multiple of 4
+	x: u32, // its first element in the row
+	end: u32, // and the first that is none of the row: what lies from there on is room that nobody reads
+	at: u32, // where it is written in the row with its room; a multiple of 4
 }
 
 // Values in the result's dtype, and those that do not fit it.
@@ -335,8 +343,8 @@ fn store_extreme(bits: u32) -> u32 {
 fn epilogue(p: Place, sums: vec4u) -> vec4u {
 	var scaled = sums;
 	for (var e = 0u; e < 4u; e += 1u) {
-		var channel = p.channel;
-		if (params.lanes > 1u) { channel += (p.x + e) % params.lanes; }
+		var channel = p.channel + e * p.side;
+		if (params.lanes > 1u && p.side == 0u) { channel += (p.x + e) % params.lanes; }
 		let at = 3u * channel;
 		let scale = epilogues[at];
 		let bits = sums[e];
@@ -367,16 +375,18 @@ fn in_result(p: Place, sums: vec4u) -> Stored {
 	return stored;
 }
 
-// Stores a quad; what lies beyond the row is room that nobody reads.
+// Stores a quad.
 fn store(p: Place, sums: vec4u) {
 	let stored = in_result(p, sums);
 	let words = stored.words;
 	if (OUT < F16 && params.overflow == THROW && any(stored.over)) {
 		for (var e = 0u; e < 4u; e += 1u) {
-			if (stored.over[e] && p.x + e < params.width) { atomicMin(&overflow_at, (p.plane * params.rows + p.y) * params.width + p.x + e); }
+			if (stored.over[e] && p.x + e < p.end) {
+				atomicMin(&overflow_at, (p.plane * params.rows + p.y) * params.width * params.across + p.x + e);
+			}
 		}
 	}
-	let at = (p.plane * params.rows + p.y) * params.out_pitch + p.x;
+	let at = (p.plane * params.rows + p.y) * params.out_pitch + p.at;
 	if (size_of(OUT) == 0u) {
 		let low = words & vec4u(0xffu);
 		result[at >> 2u] = low.x | (low.y << 8u) | (low.z << 16u) | (low.w << 24u);
@@ -400,7 +410,7 @@ fn place_of(z: u32, y: u32, x: u32) -> Place {
 	let plane = params.first_plane + z;
 	let batch = plane / params.planes;
 	let step = (plane - batch * params.planes) * params.kernels;
-	return Place(batch * params.out_planes + params.out_first + step, params.first_channel + step, y, x);
+	return Place(batch * params.out_planes + params.out_first + step, params.first_channel + step, 0u, y, x, params.width, x);
 }
 
 // ── end ──

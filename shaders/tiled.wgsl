@@ -1,4 +1,4 @@
-// Direct convolution, tiled in registers: a thread computes 4 rows of one quad each.
+// Direct convolution, tiled in registers: a thread computes 4 rows of one quad each, for up to 4 kernels of a bank at once.
 //
 // Geometry. Threads lie over the output like their results: 4 columns and 4 rows each, WORKGROUP_X by WORKGROUP_Y of them a
 // workgroup, a plane a layer of the dispatch. A thread walks down the rows under its windows. Of each it loads the quads that its
@@ -6,9 +6,15 @@
 // of (SPAN + 6) / 16 quads. Neighbours load the same quads; the cache next to the processor serves those: at K = 9 it delivers 48 bytes
 // an output pixel, against 81 multiply-adds. So there is no workgroup memory and no barrier.
 //
-// The width of a window of at most 24 elements is known when compiling: `has_tap` and `has_quad` of literals fold away, and a row of
-// taps is straight multiply-adds; compilers do not unroll nested loops over it by themselves. A WIDE window, and any at the image's
-// edges, goes quad by quad, 64 multiply-adds for a load; zero taps pad it to whole quads, so that a NaN beside the window may spoil a
+// A bank of kernels is one dispatch. What a thread loads is added to the sums of KERNELS kernels, all in registers, so that it loads
+// 1/KERNELS as much for an output of each. Further groups of kernels follow one after the other (`bundle`) over the same pixels, which by then
+// are in the cache: memory is read once for the whole bank. Where an image has too few tiles to keep a processor busy, groups are layers
+// instead (`chunks`). The windows of a dispatch share one frame that holds them all; zero taps fill it. Where the channels of the result lie side by
+// side (ACROSS), so do the kernels of an element: the sums of 4 kernels are one quad of the result.
+//
+// The width of a frame of at most 24 elements is known when compiling: `has_tap` and `has_quad` of literals fold away, and a row of
+// taps is straight multiply-adds; compilers do not unroll nested loops over it by themselves. A WIDE frame, and any at the image's
+// edges, goes quad by quad and kernel by kernel, 64 multiply-adds for a load; zero taps pad it to whole quads. A NaN beside a window may so spoil its
 // sum: `careful_sum` looks into it.
 
 // ── begin: a copy of common.wgsl, made by scripts/shaders.mjs; edit it there ──
@@ -55,7 +61,7 @@ const MAGNITUDE = 0x7fffffffu;
 const NAN = 0x7fc00000u;
 
 struct Params {
-	width: u32, // output elements of a row
+	width: u32, // output elements of a row, for each kernel
 	rows: u32, // rows of an output plane
 	out_pitch: u32, // elements from one output row to the next: a multiple of 4
 	first_plane: u32, // plane of the dispatch's first layer
@@ -91,6 +97,11 @@ struct Params {
 	march: u32, // output rows of one workgroup, where it walks down the image
 	run: u32, // box.wgsl: neighbours in a row that are summed first
 	block_row: u32, // box.wgsl: row of its block of tap_rows rows on which the window of output row 0 begins
+	bank: u32, // tiled.wgsl: kernels of the dispatch
+	bundle: u32, // groups of them that a thread computes one after the other
+	chunks: u32, // layers of the dispatch for a plane: each has `bundle` groups
+	across: u32, // results of an element that lie side by side: the kernels of a bank into channels side by side; elsewhere 1
+	spread: u32, // the same in whole quads, as they are written
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -237,8 +248,11 @@ fn extreme_sum(seen: Extremes) -> u32 {
 struct Place {
 	plane: u32, // of the piece's result
 	channel: u32, // result channel of lane 0
+	side: u32, // from one element's channel to the next: 1 where the kernels of a bank lie side by side
 	y: u32,
-	x: u32, // element; a multiple of 4
+	x: u32, // its first element in the row
+	end: u32, // and the first that is none of the row: what lies from there on is room that nobody reads
+	at: u32, // where it is written in the row with its room; a multiple of 4
 }
 
 // Values in the result's dtype, and those that do not fit it.
@@ -330,8 +344,8 @@ fn store_extreme(bits: u32) -> u32 {
 fn epilogue(p: Place, sums: vec4u) -> vec4u {
 	var scaled = sums;
 	for (var e = 0u; e < 4u; e += 1u) {
-		var channel = p.channel;
-		if (params.lanes > 1u) { channel += (p.x + e) % params.lanes; }
+		var channel = p.channel + e * p.side;
+		if (params.lanes > 1u && p.side == 0u) { channel += (p.x + e) % params.lanes; }
 		let at = 3u * channel;
 		let scale = epilogues[at];
 		let bits = sums[e];
@@ -362,16 +376,18 @@ fn in_result(p: Place, sums: vec4u) -> Stored {
 	return stored;
 }
 
-// Stores a quad; what lies beyond the row is room that nobody reads.
+// Stores a quad.
 fn store(p: Place, sums: vec4u) {
 	let stored = in_result(p, sums);
 	let words = stored.words;
 	if (OUT < F16 && params.overflow == THROW && any(stored.over)) {
 		for (var e = 0u; e < 4u; e += 1u) {
-			if (stored.over[e] && p.x + e < params.width) { atomicMin(&overflow_at, (p.plane * params.rows + p.y) * params.width + p.x + e); }
+			if (stored.over[e] && p.x + e < p.end) {
+				atomicMin(&overflow_at, (p.plane * params.rows + p.y) * params.width * params.across + p.x + e);
+			}
 		}
 	}
-	let at = (p.plane * params.rows + p.y) * params.out_pitch + p.x;
+	let at = (p.plane * params.rows + p.y) * params.out_pitch + p.at;
 	if (size_of(OUT) == 0u) {
 		let low = words & vec4u(0xffu);
 		result[at >> 2u] = low.x | (low.y << 8u) | (low.z << 16u) | (low.w << 24u);
@@ -395,12 +411,12 @@ fn place_of(z: u32, y: u32, x: u32) -> Place {
 	let plane = params.first_plane + z;
 	let batch = plane / params.planes;
 	let step = (plane - batch * params.planes) * params.kernels;
-	return Place(batch * params.out_planes + params.out_first + step, params.first_channel + step, y, x);
+	return Place(batch * params.out_planes + params.out_first + step, params.first_channel + step, 0u, y, x, params.width, x);
 }
 
 // ── end ──
 
-// ── the window ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── windows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 // Columns of the window in elements, holes between the lanes included, zero taps in front that make its quads whole, and params.lanes.
 override SPAN: u32 = 3u;
@@ -409,6 +425,9 @@ override LANES: u32 = 1u;
 override WIDE: bool = false;
 override WORKGROUP_X: u32 = 16u;
 override WORKGROUP_Y: u32 = 8u;
+// Kernels whose sums a thread holds: 1 to 4; 4 where ACROSS.
+override KERNELS: u32 = 1u;
+override ACROSS: bool = false;
 
 fn has_tap(at: u32) -> bool {
 	return at >= LEAD && at < LEAD + SPAN && (at - LEAD) % LANES == 0u;
@@ -456,9 +475,8 @@ fn add_quad(sums: vec4u, at: u32, tap: vec4u, a: vec4u, b: vec4u) -> vec4u {
 	return s;
 }
 
-// A kernel row, left to right; float rows are summed by themselves before they are added.
-fn add_row(sums: vec4u, row: u32, p: Pixels) -> vec4u {
-	let t = row * params.quads;
+// A kernel row whose taps begin at `t`, left to right; float rows are summed by themselves before they are added.
+fn add_row(sums: vec4u, t: u32, p: Pixels) -> vec4u {
 	var s = vec4u();
 	if (SUM != REAL) { s = sums; }
 	s = add_quad(s, 0u, taps[t], p.q0, p.q1);
@@ -487,8 +505,28 @@ fn add_whole_quad(sums: vec4u, t: u32, a: vec4u, b: vec4u) -> vec4u {
 	return multiply_add(tap.w, vec4u(a.w, b.xyz), s);
 }
 
-// Adds input row j of a wide window to the 4 output rows that see it.
-fn add_wide_row(sums: Block, j: u32, base: u32, line: u32, col: i32, direct: bool) -> Block {
+// `taps` begins with a quad for each kernel of the dispatch: its channel from the plane's first on, the first row of its window in the frame
+// with their number above it, and the columns likewise.
+struct Window {
+	channel: u32,
+	first_row: u32,
+	rows: u32,
+	first_col: u32,
+	cols: u32,
+}
+
+fn window_of(kernel: u32) -> Window {
+	let w = taps[kernel];
+	return Window(w.x, w.y & 0xffffu, w.y >> 16u, w.z & 0xffffu, w.z >> 16u);
+}
+
+// Where the taps of a kernel of the dispatch begin.
+fn taps_of(kernel: u32) -> u32 {
+	return params.bank + kernel * params.tap_rows * params.quads;
+}
+
+// Adds input row j of a wide frame to the 4 output rows that see it. @param first where the kernel's taps begin
+fn add_wide_row(sums: Block, first: u32, j: u32, base: u32, line: u32, col: i32, direct: bool) -> Block {
 	let rows = params.tap_rows;
 	let see = vec4<bool>((j < rows), (j >= 1u && j - 1u < rows), (j >= 2u && j - 2u < rows), (j >= 3u));
 	var s: Block;
@@ -497,7 +535,7 @@ fn add_wide_row(sums: Block, j: u32, base: u32, line: u32, col: i32, direct: boo
 	for (var q = 0u; q <= params.quads; q += 1u) {
 		let b = quad(base, line, col + 4 * i32(q), direct);
 		if (q > 0u) {
-			let t = j * params.quads + q - 1u;
+			let t = first + j * params.quads + q - 1u;
 			if (see.x) { s.r0 = add_whole_quad(s.r0, t, a, b); }
 			if (see.y) { s.r1 = add_whole_quad(s.r1, t - params.quads, a, b); }
 			if (see.z) { s.r2 = add_whole_quad(s.r2, t - 2u * params.quads, a, b); }
@@ -509,39 +547,77 @@ fn add_wide_row(sums: Block, j: u32, base: u32, line: u32, col: i32, direct: boo
 	return Block(plus(sums.r0, s.r0), plus(sums.r1, s.r1), plus(sums.r2, s.r2), plus(sums.r3, s.r3));
 }
 
-// Sums of 4 rows of quads: each input row is loaded once and added wherever the window has a row for it.
-fn wide_block(base: u32, y: u32, col: i32, direct: bool) -> Block {
+// Sums of one kernel for 4 rows of quads: each input row is loaded once and added wherever the frame has a row for it.
+fn wide_block(kernel: u32, base: u32, y: u32, col: i32, direct: bool) -> Block {
+	let first = taps_of(kernel);
 	var b: Block;
 	for (var j = 0u; j < params.tap_rows + 3u; j += 1u) {
-		b = add_wide_row(b, j, base, line_of(y + j + params.row_shift), col, direct);
+		b = add_wide_row(b, first, j, base, line_of(y + j + params.row_shift), col, direct);
 	}
 	return b;
 }
 
-// The same for a window of known width whose pixels all lie inside the image, from element `first` on.
-fn block(first: u32) -> Block {
-	var b: Block;
-	for (var j = 0u; j < params.tap_rows + 3u; j += 1u) {
-		let p = pixels(first + j * params.row_pitch);
-		if (j < params.tap_rows) { b.r0 = add_row(b.r0, j, p); }
-		if (j >= 1u && j - 1u < params.tap_rows) { b.r1 = add_row(b.r1, j - 1u, p); }
-		if (j >= 2u && j - 2u < params.tap_rows) { b.r2 = add_row(b.r2, j - 2u, p); }
-		if (j >= 3u) { b.r3 = add_row(b.r3, j - 3u, p); }
+// The blocks of KERNELS kernels.
+struct Blocks {
+	k0: Block,
+	k1: Block,
+	k2: Block,
+	k3: Block,
+}
+
+fn wide_blocks(kernel: u32, count: u32, base: u32, y: u32, col: i32, direct: bool) -> Blocks {
+	var s: Blocks;
+	for (var k = 0u; k < count; k += 1u) {
+		let b = wide_block(kernel + k, base, y, col, direct);
+		if (k == 0u) { s.k0 = b; }
+		if (KERNELS > 1u && k == 1u) { s.k1 = b; }
+		if (KERNELS > 2u && k == 2u) { s.k2 = b; }
+		if (KERNELS > 3u && k == 3u) { s.k3 = b; }
 	}
+	return s;
+}
+
+// Adds input row j to the 4 output rows that see it.
+fn add_pixels(sums: Block, first: u32, j: u32, p: Pixels) -> Block {
+	var b = sums;
+	let t = first + j * params.quads;
+	if (j < params.tap_rows) { b.r0 = add_row(b.r0, t, p); }
+	if (j >= 1u && j - 1u < params.tap_rows) { b.r1 = add_row(b.r1, t - params.quads, p); }
+	if (j >= 2u && j - 2u < params.tap_rows) { b.r2 = add_row(b.r2, t - 2u * params.quads, p); }
+	if (j >= 3u) { b.r3 = add_row(b.r3, t - 3u * params.quads, p); }
 	return b;
 }
+
+// The same for a frame of known width whose pixels all lie inside the image, from element `at` on: each is loaded once for all kernels.
+fn blocks(kernel: u32, count: u32, at: u32) -> Blocks {
+	let first = taps_of(kernel);
+	let step = params.tap_rows * params.quads;
+	var s: Blocks;
+	for (var j = 0u; j < params.tap_rows + 3u; j += 1u) {
+		let p = pixels(at + j * params.row_pitch);
+		s.k0 = add_pixels(s.k0, first, j, p);
+		if (KERNELS > 1u && count > 1u) { s.k1 = add_pixels(s.k1, first + step, j, p); }
+		if (KERNELS > 2u && count > 2u) { s.k2 = add_pixels(s.k2, first + 2u * step, j, p); }
+		if (KERNELS > 3u && count > 3u) { s.k3 = add_pixels(s.k3, first + 3u * step, j, p); }
+	}
+	return s;
+}
+
+// ── results ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 // The sum of one window by itself, in the same order; by IEEE rules where it holds a NaN or an infinity.
-fn careful_sum(base: u32, y: u32, x: u32) -> u32 {
+fn careful_sum(kernel: u32, base: u32, y: u32, x: u32) -> u32 {
+	let w = window_of(kernel);
+	let first = taps_of(kernel);
 	var seen = Extremes(false, false, false);
 	var sum = vec4u();
-	for (var j = 0u; j < params.tap_rows; j += 1u) {
+	for (var j = w.first_row; j < w.first_row + w.rows; j += 1u) {
 		let line = line_of(y + j + params.row_shift);
 		var row_sum = vec4u();
-		for (var i = 0u; i < params.tap_cols; i += 1u) {
+		for (var i = w.first_col; i < w.first_col + w.cols; i += 1u) {
 			let at = params.lead + i * params.lanes;
 			let pixel = in_sum(vec4u(mapped(base, line, i32(x + at) + bitcast<i32>(params.col_shift))));
-			let tap = taps[j * params.quads + at / 4u][at % 4u];
+			let tap = taps[first + j * params.quads + at / 4u][at % 4u];
 			seen = meet(seen, pixel.x, tap);
 			row_sum = multiply_add(tap, pixel, row_sum);
 		}
@@ -551,22 +627,67 @@ fn careful_sum(base: u32, y: u32, x: u32) -> u32 {
 	return select(extreme, sum.x, extreme == 0u);
 }
 
-fn finish(z: u32, top: u32, x: u32, b: Block) {
-	for (var r = 0u; r < 4u && top + r < params.rows; r += 1u) {
-		let y = top + r;
-		var sums = b.r0;
-		if (r == 1u) { sums = b.r1; }
-		if (r == 2u) { sums = b.r2; }
-		if (r == 3u) { sums = b.r3; }
-		if (IN >= F16) {
-			let odd = not_finite(sums);
-			if (any(odd)) {
-				for (var e = 0u; e < 4u; e += 1u) {
-					if (odd[e] && x + e < params.width) { sums[e] = careful_sum(base_of(z), y, x + e); }
+fn row_of(b: Block, r: u32) -> vec4u {
+	var sums = b.r0;
+	if (r == 1u) { sums = b.r1; }
+	if (r == 2u) { sums = b.r2; }
+	if (r == 3u) { sums = b.r3; }
+	return sums;
+}
+
+// A plane for each kernel.
+fn finish(z: u32, top: u32, x: u32, kernel: u32, count: u32, s: Blocks) {
+	let base = base_of(z);
+	for (var k = 0u; k < count; k += 1u) {
+		var b = s.k0;
+		if (KERNELS > 1u && k == 1u) { b = s.k1; }
+		if (KERNELS > 2u && k == 2u) { b = s.k2; }
+		if (KERNELS > 3u && k == 3u) { b = s.k3; }
+		let channel = window_of(kernel + k).channel;
+		for (var r = 0u; r < 4u && top + r < params.rows; r += 1u) {
+			let y = top + r;
+			var sums = row_of(b, r);
+			if (IN >= F16) {
+				let odd = not_finite(sums);
+				if (any(odd)) {
+					for (var e = 0u; e < 4u; e += 1u) {
+						if (odd[e] && x + e < params.width) { sums[e] = careful_sum(kernel + k, base, y, x + e); }
+					}
 				}
 			}
+			var place = place_of(z, y, x);
+			place.plane += channel;
+			place.channel += channel;
+			store(place, sums);
 		}
-		store(place_of(z, y, x), sums);
+	}
+}
+
+// The sums of 4 kernels side by side.
+fn finish_across(z: u32, top: u32, x: u32, kernel: u32, count: u32, s: Blocks) {
+	let base = base_of(z);
+	let channel = window_of(kernel).channel;
+	for (var r = 0u; r < 4u && top + r < params.rows; r += 1u) {
+		let y = top + r;
+		let of_kernel = array<vec4u, 4>(row_of(s.k0, r), row_of(s.k1, r), row_of(s.k2, r), row_of(s.k3, r));
+		for (var e = 0u; e < 4u && x + e < params.width; e += 1u) {
+			var sums = vec4u(of_kernel[0][e], of_kernel[1][e], of_kernel[2][e], of_kernel[3][e]);
+			if (IN >= F16) {
+				let odd = not_finite(sums);
+				if (any(odd)) {
+					for (var k = 0u; k < count; k += 1u) {
+						if (odd[k]) { sums[k] = careful_sum(kernel + k, base, y, x + e); }
+					}
+				}
+			}
+			var place = place_of(z, y, 0u);
+			place.channel += (x + e) % params.lanes * params.across + channel;
+			place.side = 1u;
+			place.x = (x + e) * params.across + channel;
+			place.end = (x + e + 1u) * params.across;
+			place.at = (x + e) * params.spread + channel;
+			store(place, sums);
+		}
 	}
 }
 
@@ -575,17 +696,27 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 	let x = 4u * id.x;
 	let y = 4u * id.y;
 	if (x >= params.width || y >= params.rows) { return; }
-	let base = base_of(id.z);
+	let z = id.z / params.chunks;
+	let base = base_of(z);
 	let col = i32(x) + bitcast<i32>(params.col_shift);
 	let row = y + params.row_shift;
-	// of a wide window the loop loads one quad more than its taps
+	// of a wide frame the loop loads one quad more than its taps
 	let quads = select((LEAD + SPAN + 6u) / 4u, params.quads + 1u, WIDE);
 	let direct = params.aligned != 0u && inside(col, quads) && row >= params.row_begin && row + params.tap_rows + 3u <= params.row_end;
-	var b: Block;
-	if (direct && !WIDE) {
-		b = block(base + line_of(row) + params.col_origin + u32(col));
-	} else {
-		b = wide_block(base, y, col, direct);
+	for (var i = 0u; i < params.bundle; i += 1u) {
+		let kernel = ((id.z - z * params.chunks) * params.bundle + i) * KERNELS;
+		if (kernel >= params.bank) { break; }
+		let count = min(KERNELS, params.bank - kernel);
+		var s: Blocks;
+		if (direct && !WIDE) {
+			s = blocks(kernel, count, base + line_of(row) + params.col_origin + u32(col));
+		} else {
+			s = wide_blocks(kernel, count, base, y, col, direct);
+		}
+		if (ACROSS) {
+			finish_across(z, y, x, kernel, count, s);
+		} else {
+			finish(z, y, x, kernel, count, s);
+		}
 	}
-	finish(id.z, y, x, b);
 }

@@ -10,10 +10,12 @@ import {
 	type Measured,
 	machineName,
 	measuredCosts,
+	measuredDevices,
 	parseCalibration,
 	readCalibration,
 	saveChoice,
 	saveCosts,
+	saveDevice,
 	savedChoices,
 } from '../src/backend/native/calibration.ts';
 import { COST_NAMES, TERMS, withShipped } from '../src/backend/native/costs.ts';
@@ -72,6 +74,33 @@ describe('reading', () => {
 		expect(measuredCosts('base').costs?.numbers).toEqual({ pool: [7] });
 		expect(measuredCosts('avx512')).toEqual({});
 		expect(readdirSync(join(path, '..'))).toEqual(['calibration.json']);
+	});
+
+	const device = (version = libraryVersion()) => ({
+		version,
+		date: '2026-11-24T01:02:03.000Z',
+		system: 'test',
+		variants: { bank: [2] },
+		rates: { tiled: 1e10 },
+	});
+
+	test('what was measured on a device comes back beside the rest', () => {
+		const path = fresh();
+		saveCosts(path, 'avx2', measured({ pool: [7] }));
+		saveDevice(path, 'one', device());
+		saveDevice(path, 'other', device('0.0.0'));
+		expect(measuredDevices()).toEqual({ devices: { one: device() }, problem: expect.stringContaining('measured with faltung 0.0.0') });
+		expect(measuredCosts('avx2').costs?.numbers).toEqual({ pool: [7] });
+	});
+
+	test.each<[string, object, RegExp]>([
+		['no table of variants', { variants: 3 }, /lacks variants/],
+		['a variant that is text', { variants: { bank: ['2'] } }, /variant is none/],
+		['a rate of nothing', { rates: { tiled: 0 } }, /rate is no number/],
+		['no date', { date: 'soon' }, /date/],
+	])('a device with %s: ignored, with the reason', (_, change, reason) => {
+		saveDevice(fresh(), 'one', { ...device(), ...change });
+		expect(measuredDevices()).toEqual({ devices: {}, problem: expect.stringMatching(reason) });
 	});
 
 	test('no file, or none wanted: nothing, and nothing to say', () => {
@@ -237,7 +266,7 @@ describe.runIf(usable)('faltung calibrate', () => {
 		const picture = join(folder, 'plot.svg');
 		const env = { FALTUNG_CALIBRATION: path };
 		const began = performance.now();
-		const { code, text, stderr } = await faltung(folder, ['calibrate', '--plot', picture], { env });
+		const { code, text, stderr } = await faltung(folder, ['calibrate', '--no-gpu', '--plot', picture], { env });
 		expect(performance.now() - began).toBeLessThan(60_000); // under 20 s on a machine that does nothing else
 		expect(code).toBe(0);
 		expect(text).toContain(machineName());
@@ -250,7 +279,7 @@ describe.runIf(usable)('faltung calibrate', () => {
 
 	test('--dry-run --json keeps nothing', async () => {
 		const path = fresh();
-		const { code, text } = await faltung(folder, ['calibrate', '--dry-run', '--json'], { env: { FALTUNG_CALIBRATION: path } });
+		const { code, text } = await faltung(folder, ['calibrate', '--no-gpu', '--dry-run', '--json'], { env: { FALTUNG_CALIBRATION: path } });
 		expect([code, existsSync(path)]).toEqual([0, false]);
 		expect(JSON.parse(text)).toMatchObject({ file: null, machine: machineName(), numbers: { pool: [expect.any(Number)] } });
 	});
@@ -274,7 +303,7 @@ describe.runIf(usable)('faltung calibrate', () => {
 		const closed = join(folder, 'closed');
 		mkdirSync(closed);
 		chmodSync(closed, 0o500);
-		const { code, stderr } = await faltung(folder, ['calibrate', '--output', join(closed, 'x.json')]);
+		const { code, stderr } = await faltung(folder, ['calibrate', '--no-gpu', '--output', join(closed, 'x.json')]);
 		expect([code, stderr]).toEqual([1, expect.stringContaining('could not')]);
 	});
 

@@ -13,7 +13,7 @@ export interface BatchProgress {
 }
 
 export interface BatchOptions {
-	/** Most images that are held at once, from being read to being handed out. Default 2: one is read while one is computed. */
+	/** Most images that are held at once, from being read to being handed out. Default 2: one is read while one is computed; 3 on a device: one is filled, one computes, one is drained. */
 	concurrency?: number;
 	/** Results in the order of the images. Default true. */
 	ordered?: boolean;
@@ -41,14 +41,14 @@ interface Settings {
 	readonly onError: 'throw' | 'yield';
 }
 
-function readBatchOptions(options: unknown, signalOf: (value: unknown) => AbortSignal | undefined): Settings {
+function readBatchOptions(options: unknown, usual: number, signalOf: (value: unknown) => AbortSignal | undefined): Settings {
 	const given = snapshotOptions(options, ['concurrency', 'ordered', 'signal', 'onProgress', 'onError'], 'options');
 	const ordered = orDefault(given.ordered, true);
 	if (typeof ordered !== 'boolean') throw invalid('true or false', 'option ordered', show(ordered));
 	if (given.onProgress !== undefined && typeof given.onProgress !== 'function')
 		throw invalid('a function', 'option onProgress', show(given.onProgress));
 	return {
-		concurrency: given.concurrency === undefined ? 2 : whole(given.concurrency, 1, 1024, 'option concurrency'),
+		concurrency: given.concurrency === undefined ? usual : whole(given.concurrency, 1, 1024, 'option concurrency'),
 		ordered,
 		signal: signalOf(given.signal),
 		onProgress: given.onProgress as Settings['onProgress'],
@@ -96,14 +96,17 @@ function abortion(signal: AbortSignal | undefined): { promise: Promise<never>; c
 /**
  * Runs `work` over a stream of images. At most `concurrency` images are held at once; leaving the loop early stops the
  * work in flight and closes the source.
+ *
+ * @param usual `concurrency` where the options do not say it
  */
 export async function* batch<I, R extends object>(
 	images: unknown,
 	options: unknown,
+	usual: number,
 	work: (image: I, signal: AbortSignal) => Promise<R>,
 	signalOf: (value: unknown) => AbortSignal | undefined,
 ): AsyncGenerator<BatchResult<R> | BatchFailure, void, undefined> {
-	const settings = readBatchOptions(options, signalOf);
+	const settings = readBatchOptions(options, usual, signalOf);
 	throwIfAborted(settings.signal);
 	const source = open<I>(images);
 	const stop = new AbortController();

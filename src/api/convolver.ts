@@ -157,7 +157,8 @@ export class Convolver<O extends ConvolverOptions = ConvolverOptions> {
 		options?: BatchOptions,
 	): AsyncGenerator<BatchResult<ConvolveResult<DataOf<I, O>>>, void, undefined>;
 	batch<I extends ImageInput>(images: Iterable<I> | AsyncIterable<I>, options?: BatchOptions): AsyncGenerator<unknown, void, undefined> {
-		return batch<I, ConvolveResult<DataOf<I, O>>>(images, options, (image, signal) => this.run<I>(image, { signal }), signalOf);
+		const usual = this.#decision.plan.backend === 'webgpu' ? 3 : 2;
+		return batch<I, ConvolveResult<DataOf<I, O>>>(images, options, usual, (image, signal) => this.run<I>(image, { signal }), signalOf);
 	}
 
 	/** Waits for pending runs, then frees everything. Afterwards every use says that the convolver is disposed. */

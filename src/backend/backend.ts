@@ -22,6 +22,16 @@ export interface Costs {
 	readonly numbers: Readonly<Record<string, readonly number[]>>;
 }
 
+/** What was measured on a device that computes shaders: plain data, kept in the calibration file under the device's name. */
+export interface DeviceMeasurements {
+	/** The fastest variants: by axis of the table in src/backend/webgpu/tuning.ts. */
+	readonly variants: Readonly<Record<string, readonly number[]>>;
+	/** Multiply-adds a millisecond by shader, and `bytes` of device memory a millisecond. */
+	readonly rates: Readonly<Record<string, number>>;
+	/** ISO 8601. */
+	readonly date: string;
+}
+
 /** What a backend can do on this machine: plain data, so that choosing stays a pure function of it. */
 export interface Capabilities {
 	readonly backend: string;

@@ -1,5 +1,6 @@
 /** The backends by name, each loaded only when it is wanted. */
 import type { Backend } from './backend.ts';
+import type { WebGpu, WebGpuOptions } from './webgpu/webgpu.ts';
 
 export type BackendName = 'webgpu' | 'native' | 'reference';
 
@@ -12,7 +13,7 @@ export interface LoadOptions {
 }
 
 const LOADERS: Readonly<Record<BackendName, (options: LoadOptions) => Promise<Backend>>> = {
-	webgpu: async () => (await import('./webgpu/webgpu.ts')).loadWebGpu(),
+	webgpu: () => openWebGpu(),
 	native: async ({ isa }) => (await import('./native/native.ts')).loadNative(isa === undefined ? {} : { isa }),
 	reference: async () => (await import('./reference.ts')).referenceBackend,
 };
@@ -44,9 +45,25 @@ export function choiceMemory(): Promise<ChoiceMemory> {
 	return memory;
 }
 
-async function openMemory(): Promise<ChoiceMemory> {
+/** The calibration file, where there are files. */
+async function calibrationFile() {
 	const { process } = globalThis as { process?: { versions?: { node?: string } } };
-	const file = process?.versions?.node === undefined ? undefined : await import('./native/calibration.ts');
+	return process?.versions?.node === undefined ? undefined : await import('./native/calibration.ts');
+}
+
+/**
+ * Opens a WebGPU device, with what `faltung calibrate` measured on it.
+ *
+ * @throws INVALID_ARGUMENT; BACKEND_UNAVAILABLE with the reason: no package, no adapter, no device
+ */
+export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpu> {
+	const { openWebGpu: open } = await import('./webgpu/webgpu.ts');
+	const { devices, problem } = (await calibrationFile())?.measuredDevices() ?? { devices: {} };
+	return open(options, { measured: devices, warnings: problem === undefined ? [] : [problem] });
+}
+
+async function openMemory(): Promise<ChoiceMemory> {
+	const file = await calibrationFile();
 	const choices = new Map(Object.entries(file?.savedChoices() ?? {}));
 	return {
 		recall: (problemClass) => choices.get(problemClass),

@@ -115,7 +115,7 @@ export function svgPlot(heading: string, panels: readonly Panel[]): string {
 		const x = PANEL.left + k * 84;
 		return `<circle cx="${x + 5}" cy="42" r="4" fill="${COLOURS[k % COLOURS.length]}"/><text x="${x + 15}" y="46">${escaped(name)}</text>`;
 	});
-	const note = `<text x="${PANEL.left}" y="62" fill="#555">nanoseconds per output, one thread, over the kernel’s side; dots: measured, lines: model</text>`;
+	const note = `<text x="${PANEL.left}" y="62" fill="#555">nanoseconds per output, one thread or the whole GPU, over the kernel’s side; dots: measured, lines: model</text>`;
 	const drawn = panels.map((panel, k) =>
 		svgPanel(panel, scales, names, (k % columns) * PANEL.width, head + Math.floor(k / columns) * PANEL.height),
 	);

@@ -114,6 +114,19 @@ function productTaps(random: Random, dtype: Dtype, count: number, height: number
 	return taps;
 }
 
+/** Zeros around some kernels of a bank, or all of one, so that their windows differ. */
+function trim(random: Random, taps: Taps, count: number, height: number, width: number): void {
+	for (let m = 0; m < count; m++) {
+		if (random.below(3) > 0) continue;
+		const [top, left] = [random.below(height), random.below(width)];
+		const [rows, cols] = [random.below(height - top + 1), random.below(width - left + 1)];
+		for (let t = 0; t < height * width; t++) {
+			const [j, i] = [Math.floor(t / width) - top, (t % width) - left];
+			if (j < 0 || j >= rows || i < 0 || i >= cols) taps[m * height * width + t] = (typeof taps[0] === 'bigint' ? 0n : 0) as never;
+		}
+	}
+}
+
 /** One value for all taps of each kernel. */
 function equalTaps(random: Random, dtype: Dtype, count: number, height: number, width: number): Taps {
 	const { float, big } = DTYPES[dtype];
@@ -135,6 +148,8 @@ export interface Family {
 	readonly dense: boolean;
 	/** All taps of a kernel are equal. */
 	readonly equal?: boolean;
+	/** Several kernels. */
+	readonly bank?: boolean;
 }
 
 /** Families for the tiled shaders: every way of loading, summing and storing, few enough that each is compiled once and met often. */
@@ -172,6 +187,12 @@ export function equalFamily(seed: number): Family {
 	return { image, kernel, output, dense: true, equal: true };
 }
 
+/** The family of a seed whose problems are banks of kernels, for the dense shaders. */
+export function bankFamily(seed: number): Family {
+	const [image, kernel, output] = pick(randomStream(seed), DENSE);
+	return { image, kernel, output, dense: true, bank: true };
+}
+
 /** The case of a seed within a family. */
 export function randomCase(seed: number, family: Family): Case {
 	const random = randomStream(seed);
@@ -180,8 +201,8 @@ export function randomCase(seed: number, family: Family): Case {
 	const layout = pick(random, LAYOUTS);
 	const side = () => 1 + random.below(pick(random, [3, 9, 24, 24, 90]));
 	const sizes: PerAxis = [layout.includes('N') ? 1 + random.below(3) : 1, layout.includes('C') ? 1 + random.below(4) : 1, side(), side()];
-	const bank = random.below(3) === 0;
-	const count = bank ? 1 + random.below(3) : 1;
+	const bank = family.bank === true || random.below(2) === 0;
+	const count = bank ? (family.bank ? 2 : 1) + random.below(pick(random, [2, 4, 4, 9])) : 1;
 	const dilation = family.dense
 		? ([1, 1] as const)
 		: ([1 + (random.below(8) === 0 ? random.below(3) : 0), 1 + (random.below(8) === 0 ? random.below(3) : 0)] as const);
@@ -195,6 +216,8 @@ export function randomCase(seed: number, family: Family): Case {
 	else if (random.below(20) === 0 && !family.equal) [height, width] = [1 + random.below(30), 1 + random.below(30)];
 	if (mode === 'valid' && (dilatedSize(height, dilation[0]) > sizes[2] || dilatedSize(width, dilation[1]) > sizes[3])) mode = 'full';
 	const tapsOf = family.equal ? equalTaps : pick(random, [productTaps, kernelTaps]);
+	const taps = tapsOf(random, kernelDtype, count, height, width);
+	if (count > 1 && !family.equal && random.below(2) === 0) trim(random, taps, count, height, width);
 	const rough = random.below(3) === 0;
 	const boundary = pick(random, BOUNDARIES);
 	const channels = sizes[1] * count;
@@ -218,7 +241,7 @@ export function randomCase(seed: number, family: Family): Case {
 			width,
 			count,
 			bank,
-			taps: tapsOf(random, kernelDtype, count, height, width),
+			taps,
 		},
 		mode,
 		boundary: random.below(3) === 0 ? [pick(random, BOUNDARIES), boundary] : [boundary, boundary],

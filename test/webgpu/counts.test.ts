@@ -17,7 +17,7 @@ async function perOutput(gpu: WebGpu, spec: Spec, method: Algorithm): Promise<Co
 	const counts = await count(gpu, () => runOnce(gpu, problem, imageOf(problem), undefined, method));
 	if (process.env.FALTUNG_COUNTS !== undefined) {
 		const text = Object.entries(counts).map(([name, value]) => `${name} ${(value / outputs).toFixed(3)}`);
-		process.stderr.write(`${method} ${problem.kernel.height}x${problem.kernel.width}: ${text.join(', ')}\n`);
+		process.stderr.write(`${method} ${problem.windows.length}x${problem.kernel.height}x${problem.kernel.width}: ${text.join(', ')}\n`);
 	}
 	return Object.fromEntries(Object.entries(counts).map(([name, value]) => [name, value / outputs])) as Counts;
 }
@@ -42,6 +42,25 @@ describe('an output of a tiled direct sum', () => {
 		expect(counts.stores).toBe(1);
 		expect(counts.barriers).toBe(0);
 	});
+
+	const banks = [4, 7].map((kernels) => ({ kernels, k: 5 }));
+	const more = [3, 9, 17].map((k) => ({ kernels: 8, k }));
+	it.each(process.env.FALTUNG_COUNTS === undefined ? banks : [...banks, ...more])(
+		'of a bank of $kernels kernels of $k x $k taps shares its pixels with 3 others',
+		async ({ kernels, k }) => {
+			const bank = Array.from({ length: kernels }, (_, m) => ragged(k, k).map((row) => row.map((tap) => tap + m)));
+			const counts = await perOutput(gpu, { ...FLOAT, bank }, 'direct');
+			const own = ((k + 3) * 4 * Math.ceil((k + 6) / 4)) / 16;
+			const share = Math.ceil(kernels / 4) / kernels;
+			expect(counts.products).toBeGreaterThanOrEqual(k * k);
+			expect(counts.products).toBeLessThan(k * k * 1.15);
+			// at the edges, a tenth of this small image, kernel by kernel
+			expect(counts.quads).toBeGreaterThan(0.85 * own * share);
+			expect(counts.quads).toBeLessThan(own * (share + 0.2));
+			expect(counts.stores).toBe(1);
+			expect(counts.barriers).toBe(0);
+		},
+	);
 
 	it('of bytes is the same, in float32 while sums stay below 2^24 and in words beyond', async () => {
 		for (const tap of [1, 1000]) {

@@ -3,11 +3,12 @@
  * the oracle. Replay: FALTUNG_SEED=… FALTUNG_CASES=1 npx vitest run test/webgpu/differential.test.ts
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isAcross } from '../../src/backend/webgpu/bank.ts';
 import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
 import type { Algorithm, Plan } from '../../src/core/plan.ts';
 import type { Problem } from '../../src/core/problem.ts';
 import { freshSeed } from '../../src/core/random.ts';
-import { equalFamily, type Family, randomCase, randomFamily } from './cases.ts';
+import { bankFamily, equalFamily, type Family, randomCase, randomFamily } from './cases.ts';
 import { guardedOut, judge } from './judge.ts';
 
 /**
@@ -33,6 +34,8 @@ const PER_FAMILY = 32;
 const AT_A_TIME = 8;
 /** Problems of equal taps for each of the devices with limits: on lavapipe the first of a dtype compiles for three to five seconds. */
 const BOXES = 8;
+/** Banks likewise; every width that comes up is compiled. */
+const BANKS = 8;
 
 /** Computed by each shader, on all devices. */
 const paths = new Map<string, number>();
@@ -44,6 +47,7 @@ describe.each([
 	{ robustness: false, limits: { blocked: 1, storage: 4096, threads: 16 }, usual: 64 },
 ])('webgpu against the oracle, robustness $robustness, limits $limits', ({ robustness, limits, usual }) => {
 	const cases = ASKED ?? usual * SHARE;
+	const banks = ASKED ?? (limits === undefined ? 0 : BANKS * SHARE);
 	const boxes = ASKED ?? (limits === undefined ? 0 : BOXES);
 	let gpu: WebGpu;
 	beforeAll(async () => {
@@ -52,7 +56,7 @@ describe.each([
 	afterAll(() => gpu.dispose());
 
 	/** Every plan of so many problems, each pixel against the oracle. */
-	async function compute(count: number, familyOf: (seed: number) => Family, method: Algorithm | 'auto') {
+	async function compute(count: number, familyOf: (seed: number) => Family, method: Algorithm | 'auto', name: string = method) {
 		const start = process.env.FALTUNG_SEED === undefined ? freshSeed() : Number(process.env.FALTUNG_SEED);
 		// where few are drawn, pieces of 8 KiB get a family that floats, so that running sums are reached whatever the seed
 		const seed = method === 'box' && ASKED === undefined && limits?.piece !== undefined ? start - (start % (2 * PER_FAMILY)) : start;
@@ -71,7 +75,8 @@ describe.each([
 				const wrong = judge(problem, plan, image, out, outcome);
 				if (wrong !== undefined) failures.push(`seed ${at}: ${plan.name}: ${wrong}`);
 				const path = `${plan.algorithm} ${plan.block.height}x${plan.block.width}`;
-				paths.set(path, (paths.get(path) ?? 0) + 1);
+				const bank = problem.windows.length === 1 ? [] : [`${path} bank${isAcross(problem) ? ' across' : ''}`];
+				for (const each of [path, ...bank]) paths.set(each, (paths.get(each) ?? 0) + 1);
 			}
 			computed++;
 		};
@@ -84,12 +89,14 @@ describe.each([
 		}
 		const seconds = ((performance.now() - began) / 1000).toFixed(1);
 		const where = `${gpu.capabilities.device}, robustness ${robustness}`;
-		process.stderr.write(`  ${computed} problems, method ${method}, on ${where}, seed ${seed}, ${seconds} s\n`);
+		process.stderr.write(`  ${computed} problems, ${name}, on ${where}, seed ${seed}, ${seconds} s\n`);
 		expect(failures, `FALTUNG_SEED=${seed}`).toEqual([]);
 		expect(computed).toBe(count);
 	}
 
 	it(`${cases} random problems`, () => compute(cases, randomFamily, 'auto'), 900_000);
+
+	it.skipIf(banks === 0)(`${banks} random banks by the dense shaders`, () => compute(banks, bankFamily, 'direct', 'banks'), 900_000);
 
 	it.skipIf(boxes === 0)(`${boxes} random problems of equal taps by running sums`, () => compute(boxes, equalFamily, 'box'), 900_000);
 });
@@ -98,7 +105,14 @@ describe.each([
 it.skipIf(SHARE < 1)('every shader had its share of them', () => {
 	process.stderr.write(`  ${[...paths].map(([path, count]) => `${path} ${count}`).join(', ')}\n`);
 	const replay = ASKED !== undefined && ASKED < 100;
-	const least = { 'direct 1x4': 100, 'direct 4x4': 20, 'separable 4x4': 50, 'lowrank 4x4': 5 };
+	const least = {
+		'direct 1x4': 100,
+		'direct 4x4': 20,
+		'direct 4x4 bank': 10,
+		'direct 4x4 bank across': 1,
+		'separable 4x4': 50,
+		'lowrank 4x4': 5,
+	};
 	// few are drawn, and some refused: banks into channels side by side, sums beyond 32 bits
 	expect(paths.get('box 4x1') ?? 0).toBeGreaterThanOrEqual(replay ? 0 : 1);
 	for (const [path, count] of Object.entries(least)) expect(paths.get(path) ?? 0, path).toBeGreaterThanOrEqual(replay ? 0 : count);

@@ -28,25 +28,29 @@ const fits = (problem: Problem, value: number): boolean =>
 /** Under 'throw': whether a pixel must, or may, be the one that does not fit. */
 function overflows(
 	problem: Problem,
-	model: Plan['model'],
+	{ model, algorithm }: Pick<Plan, 'model' | 'algorithm'>,
 	pixel: OraclePixel,
 	channel: number,
 	region: Region | undefined,
 ): { must: boolean; may: boolean } {
 	const undefinedHere = pixel.stored === undefined;
 	if (typeof pixel.value === 'bigint') return { must: undefinedHere, may: undefinedHere };
-	// a NaN fits (it becomes 0), an infinity does not, and a hole of a dilated kernel makes a NaN of anything
-	if (!pixel.finite) return hasHoles(problem) ? { must: false, may: true } : { must: undefinedHere, may: undefinedHere };
+	// a NaN fits (it becomes 0), an infinity does not; a hole of a dilated kernel makes a NaN of anything, and so do products of opposite signs
+	if (!pixel.finite)
+		return hasHoles(problem) || algorithm === 'lowrank' ? { must: false, may: true } : { must: undefinedHere, may: undefinedHere };
 	const { bound } = compare(problem, model, pixel, DTYPES[problem.output.dtype].big ? 0n : 0, channel, region);
 	if (bound === Infinity) return { must: false, may: true }; // ∞ − ∞ on the way: a NaN, which fits
-	const ends = [fits(problem, pixel.value - bound), fits(problem, pixel.value + bound)];
-	return { must: undefinedHere && !ends[0] && !ends[1], may: undefinedHere || !ends[0] || !ends[1] };
+	const [low, high] = [pixel.value - bound, pixel.value + bound];
+	const ends = [fits(problem, low), fits(problem, high)];
+	// two ends that lie beyond either end of the range have all of it between them
+	const none = !ends[0] && !ends[1] && Math.sign(low) === Math.sign(high);
+	return { must: undefinedHere && none, may: undefinedHere || !ends[0] || !ends[1] };
 }
 
 /** The first thing that is wrong with a result, as text; undefined where all is right. */
 export function judge(
 	problem: Problem,
-	{ model, tile }: Pick<Plan, 'model' | 'tile'>,
+	{ model, tile, algorithm }: Pick<Plan, 'model' | 'tile' | 'algorithm'>,
 	image: PlaneView,
 	out: PlaneView,
 	outcome: RunOutcome,
@@ -67,7 +71,7 @@ export function judge(
 					const region = regions?.of([n, k, y, x], false);
 					if (throws) {
 						const linear = n * order[0] + k * order[1] + y * order[2] + x * order[3];
-						const { must, may } = overflows(problem, model, pixel, k, region);
+						const { must, may } = overflows(problem, { model, algorithm }, pixel, k, region);
 						if (must) firstMust = Math.min(firstMust, linear);
 						if (outcome.overflowAt === linear) claimed = may;
 						if (must || may) continue;

@@ -4,8 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { MAX_LIMBS } from '../../src/backend/webgpu/direct.ts';
+import { boxOverrides, stripOverrides } from '../../src/backend/webgpu/jobs.ts';
 import { bindGroupLayoutEntries, type Specialisation, specialisationKey, specialise } from '../../src/backend/webgpu/shaders.ts';
-import { boxOverrides, boxStripBytes, boxStripOf, stripBytes, stripOf, stripOverrides } from '../../src/backend/webgpu/tiled.ts';
+import { boxStripBytes, boxStripOf, stripBytes, stripOf } from '../../src/backend/webgpu/tiled.ts';
 import { tuningOf } from '../../src/backend/webgpu/tuning.ts';
 import { DTYPE_NAMES, DTYPES, type Dtype } from '../../src/core/dtype.ts';
 import { problemOf, ragged } from './problems.ts';
@@ -70,7 +71,7 @@ function* tiledVariants(): Generator<Specialisation> {
 	const small = DTYPE_NAMES.flatMap((name, k) => (DTYPES[name].bytes <= 4 ? [k] : []));
 	const constants = { TAP_QUADS: 16 };
 	const group = { WORKGROUP_X: 16, WORKGROUP_Y: 8 };
-	const wide = { SPAN: 1, LEAD: 0, LANES: 1, WIDE: 1, ...group };
+	const wide = { SPAN: 1, LEAD: 0, LANES: 1, WIDE: 1, KERNELS: 1, ACROSS: 0, ...group };
 	const columns = { COLUMNS: 64, CHUNK: 8, WINDOW_QUADS: 4, BLOCK_ROWS: 32 };
 	const strip = { TILE_QUADS: 16, CHUNK: 16, THREAD_ROWS: 4, PRIME: 16, WINDOW_QUADS: 5, TERMS: 1 };
 	for (const IN of small) {
@@ -79,6 +80,7 @@ function* tiledVariants(): Generator<Specialisation> {
 			for (const SUM of float ? [REAL] : [...(bytes <= 2 ? [REAL] : []), EXACT, ...(OUT < 8 ? [WORD] : [])]) {
 				yield { shader: 'tiled', overrides: { IN, OUT, SUM, ...wide }, constants };
 				yield { shader: 'tiled', overrides: { IN, OUT, SUM, ...group, SPAN: 7, LEAD: 1, LANES: 3, WIDE: 0 }, constants };
+				yield { shader: 'tiled', overrides: { IN, OUT, SUM, ...wide, KERNELS: 4, ACROSS: 1 }, constants };
 				yield { shader: 'separable', overrides: { IN, OUT, SUM, ...strip }, constants };
 				yield { shader: 'box', overrides: { IN, OUT, SUM, ...columns }, constants };
 			}
@@ -90,7 +92,14 @@ function* tiledVariants(): Generator<Specialisation> {
 				[9, 9, REAL],
 				[0, 0, EXACT],
 			] as const) {
-				yield { shader: 'tiled', overrides: { IN, OUT, SUM, ...group, SPAN, LEAD, LANES: 1, WIDE: 0 }, constants };
+				const width = { SPAN, LEAD, LANES: 1, WIDE: 0, ...group };
+				yield { shader: 'tiled', overrides: { IN, OUT, SUM, ...width }, constants };
+				if (SPAN % 4 !== 3) continue; // every number of quads
+				for (const KERNELS of [2, 4]) {
+					for (const ACROSS of KERNELS === 4 ? [0, 1] : [0]) {
+						yield { shader: 'tiled', overrides: { IN, OUT, SUM, ...width, KERNELS, ACROSS }, constants };
+					}
+				}
 			}
 		}
 	}

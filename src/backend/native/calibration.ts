@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writ
 import { availableParallelism, cpus, homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { FaltungError } from '../../core/errors.ts';
-import type { Costs } from '../backend.ts';
+import type { Costs, DeviceMeasurements } from '../backend.ts';
 import { COST_NAMES } from './costs.ts';
 
 const FORMAT = 'faltung calibration 2';
@@ -25,11 +25,19 @@ export interface Measured {
 	readonly numbers: Readonly<Record<string, readonly number[]>>;
 }
 
+/** What was measured on a device. */
+export interface MeasuredDevice extends DeviceMeasurements {
+	readonly version: string;
+	readonly system: string;
+}
+
 interface Machine {
 	/** By instruction set. */
 	readonly costs: Readonly<Record<string, Measured>>;
 	/** Problem class → name of the fastest plan. */
 	readonly choices: Readonly<Record<string, string>>;
+	/** By the name of the device; absent in files from before devices were measured. */
+	readonly devices?: Readonly<Record<string, MeasuredDevice>>;
 }
 
 export interface Calibration {
@@ -68,16 +76,37 @@ function checkNumbers(value: unknown, where: string): asserts value is Measured[
 	}
 }
 
+/** Texts that say where measurements come from. */
+function checkOrigin(value: Record<string, unknown>, where: string): void {
+	for (const key of ['version', 'date', 'system'] as const)
+		if (typeof value[key] !== 'string') throw new Error(`${where} lacks its ${key}`);
+	if (Number.isNaN(Date.parse(value.date as string))) throw new Error(`${where}: the date is none`);
+}
+
+const isCount = (x: unknown): boolean => typeof x === 'number' && x > 0 && x < 1e15;
+
+function checkDevices(value: unknown, where: string): void {
+	if (!isRecord(value)) throw new Error(`${where}: devices is no table`);
+	for (const [name, device] of Object.entries(value)) {
+		const here = `${where}, ${name.slice(0, 80)}`;
+		if (!isRecord(device) || !isRecord(device.variants) || !isRecord(device.rates)) throw new Error(`${here} lacks variants or rates`);
+		checkOrigin(device, here);
+		const lists = Object.values(device.variants);
+		if (!lists.every((list) => Array.isArray(list) && list.length <= 4 && list.every(isCount)))
+			throw new Error(`${here}: a variant is none`);
+		if (!Object.values(device.rates).every(isCount)) throw new Error(`${here}: a rate is no number above 0`);
+	}
+}
+
 function checkMachine(value: unknown, where: string): asserts value is Machine {
 	if (!isRecord(value) || !isRecord(value.costs) || !isRecord(value.choices)) throw new Error(`${where} lacks costs or choices`);
 	for (const [isa, costs] of Object.entries(value.costs)) {
 		if (!isRecord(costs)) throw new Error(`${where}, ${isa} is no table`);
-		for (const key of ['version', 'date', 'system'] as const)
-			if (typeof costs[key] !== 'string') throw new Error(`${where}, ${isa} lacks its ${key}`);
-		if (Number.isNaN(Date.parse(costs.date as string))) throw new Error(`${where}, ${isa}: the date is none`);
+		checkOrigin(costs, `${where}, ${isa}`);
 		checkNumbers(costs.numbers, `${where}, ${isa}`);
 	}
 	if (!Object.values(value.choices).every((plan) => typeof plan === 'string')) throw new Error(`${where}: a choice is no plan's name`);
+	if (value.devices !== undefined) checkDevices(value.devices, where);
 }
 
 /** The file's text as a Calibration. @throws Error with the reason */
@@ -102,6 +131,20 @@ export function readCalibration(path: string | undefined = calibrationPath()): {
 	}
 }
 
+const staleText = (path: string | undefined, version: string): string =>
+	`The constants in ${path} are ignored: they were measured with faltung ${version}, this is ${libraryVersion()}. Run faltung calibrate.`;
+
+/** What was measured on this machine's devices with this version, and what is to be said about the rest. */
+export function measuredDevices(): { devices: Readonly<Record<string, MeasuredDevice>>; problem?: string } {
+	const path = calibrationPath();
+	const { calibration, problem } = readCalibration(path);
+	if (problem !== undefined) return { devices: {}, problem };
+	const all = Object.entries(calibration.machines[machineName()]?.devices ?? {});
+	const [stale] = all.filter(([, { version }]) => version !== libraryVersion());
+	const devices = Object.fromEntries(all.filter(([, { version }]) => version === libraryVersion()));
+	return stale === undefined ? { devices } : { devices, problem: staleText(path, stale[1].version) };
+}
+
 /** This machine's constants for an instruction set, and what is to be said about a file that cannot be used. */
 export function measuredCosts(isa: string): { costs?: Costs; problem?: string } {
 	const path = calibrationPath();
@@ -109,12 +152,7 @@ export function measuredCosts(isa: string): { costs?: Costs; problem?: string } 
 	if (problem !== undefined) return { problem };
 	const measured = calibration.machines[machineName()]?.costs[isa];
 	if (measured === undefined) return {};
-	const version = libraryVersion();
-	if (measured.version !== version) {
-		return {
-			problem: `The constants in ${path} are ignored: they were measured with faltung ${measured.version}, this is ${version}. Run faltung calibrate.`,
-		};
-	}
+	if (measured.version !== libraryVersion()) return { problem: staleText(path, measured.version) };
 	return { costs: { from: `measured on this machine on ${measured.date.slice(0, 10)} (faltung calibrate)`, numbers: measured.numbers } };
 }
 
@@ -145,6 +183,10 @@ function update(path: string, change: (machine: Machine) => Machine): void {
 /** Keeps the constants of an instruction set. Choices made before rest on nothing older, so they stay. */
 export const saveCosts = (path: string, isa: string, measured: Measured): void =>
 	update(path, (machine) => ({ ...machine, costs: { ...machine.costs, [isa]: measured } }));
+
+/** Keeps what was measured on a device. */
+export const saveDevice = (path: string, name: string, measured: MeasuredDevice): void =>
+	update(path, (machine) => ({ ...machine, devices: { ...machine.devices, [name]: measured } }));
 
 /** What policy 'measure' found in earlier processes. */
 export const savedChoices = (): Readonly<Record<string, string>> => readCalibration().calibration.machines[machineName()]?.choices ?? {};

@@ -11,6 +11,17 @@ const MAP = { READ: 1, WRITE: 2 } as const;
 
 export const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;
 
+/** Above this, Dawn takes fresh staging memory for a write, clears it and frees it again, each time; up to it, a ring's. */
+const WRITE_STEP = 4 * 2 ** 20;
+
+/** Writes words to the beginning of a buffer, before whatever is submitted next. */
+export function write(queue: GPUQueue, buffer: GPUBuffer, words: Uint32Array<ArrayBuffer>): void {
+	const step = WRITE_STEP / words.BYTES_PER_ELEMENT;
+	for (let at = 0; at < words.length; at += step) {
+		queue.writeBuffer(buffer, at * words.BYTES_PER_ELEMENT, words, at, Math.min(step, words.length - at));
+	}
+}
+
 /** Four sizes per octave: at most a fifth is wasted, and a stream of images of about one size shares buffers. */
 function sizeClass(bytes: number): number {
 	const least = Math.max(256, bytes);

@@ -6,7 +6,7 @@ import { ALGORITHMS, type Algorithm, type Candidate, type Extent, type Plan, pla
 import { cannotOverflow, isPlain, type Problem, sumMagnitude } from '../../core/problem.ts';
 import type { Step } from '../../core/steps.ts';
 import { boxOf, type Found, productOf, productsOf, type Split } from '../../core/structure.ts';
-import type { PlanWish } from '../backend.ts';
+import type { DeviceMeasurements, PlanWish } from '../backend.ts';
 import { boxWork } from './box.ts';
 import { PIECES_IN_FLIGHT } from './device.ts';
 import { accumulatorOf, GROUP, kernelWords, MAX_LIMBS, sumLimbs } from './direct.ts';
@@ -14,12 +14,12 @@ import { DirectProgram } from './direct-program.ts';
 import { COMPLEX_BYTES, type FftLayout, fftGrain, fftLayout, fftObstacle, pairsAtATime } from './fft.ts';
 import { FftProgram } from './fft-program.ts';
 import type { Program } from './program.ts';
+import { lanesOf } from './quads.ts';
 import {
 	type BoxStrip,
 	boxObstacle,
 	boxStripOf,
 	directTiledObstacle,
-	lanesOf,
 	separableObstacle,
 	stripOf,
 	THREAD_ROWS,
@@ -97,6 +97,8 @@ interface Facts {
 	readonly device: string;
 	readonly software: boolean;
 	readonly limits: TileLimits;
+	/** What was measured on the device, in place of the constants above. */
+	readonly rates?: DeviceMeasurements['rates'] | undefined;
 	/** Image and result are in device memory: nothing is carried. */
 	readonly resident?: boolean;
 }
@@ -114,13 +116,20 @@ interface Way {
 }
 
 /** Milliseconds of multiply-adds over outputs, reading and writing `bytes` in all. */
-function sumsTime(shader: keyof typeof PRODUCTS_PER_MS, software: boolean, products: number, outputs: number, bytes: number): number {
-	if (software) return products / SOFTWARE_PRODUCTS_PER_MS + outputs / SOFTWARE_OUTPUTS_PER_MS;
-	return Math.max(products / PRODUCTS_PER_MS[shader], bytes / MEMORY_BYTES_PER_MS);
+function sumsTime(shader: keyof typeof PRODUCTS_PER_MS, facts: Facts, products: number, outputs: number, bytes: number): number {
+	if (facts.software) return products / SOFTWARE_PRODUCTS_PER_MS + outputs / SOFTWARE_OUTPUTS_PER_MS;
+	const { [shader]: rate = PRODUCTS_PER_MS[shader], bytes: moved = MEMORY_BYTES_PER_MS } = facts.rates ?? {};
+	return Math.max(products / rate, bytes / moved);
+}
+
+/** What the predicted times rest on. */
+function sourceOf({ software, rates, limits }: Facts): string {
+	if (software) return 'shipped: lavapipe on two cores';
+	return rates === undefined ? 'shipped: estimates for a large GPU behind PCIe 5, measured on none' : limits.tuning.provenance;
 }
 
 function planOf(problem: Problem, facts: Facts, way: Way): Plan {
-	const { limits, software } = facts;
+	const { limits } = facts;
 	const work = workOf(way);
 	const sizes = chooseSizes(problem, limits, work, way.transforms?.grain);
 	const tile = way.transforms?.tile ?? { height: Math.max(1, sizes[2]), width: Math.max(1, sizes[3]) };
@@ -133,7 +142,10 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 	const bytes = imageBytes + outputs * DTYPES[problem.output.dtype].bytes;
 	const limbs = problem.sum === 'integer' ? sumLimbs(problem) : 1;
 	const products = outputs * way.products * (limbs === 1 ? 1 : 4 + limbs);
-	const compute = way.shader === 'fft' ? (way.transforms?.milliseconds ?? 0) : sumsTime(way.shader, software, products, outputs, bytes);
+	// the dense shaders read the image once for a bank, the others once for each kernel
+	const again = way.shader === 'separable' || way.shader === 'box' ? (problem.windows.length - 1) * imageBytes : 0;
+	const compute =
+		way.shader === 'fft' ? (way.transforms?.milliseconds ?? 0) : sumsTime(way.shader, facts, products, outputs, bytes + again);
 	const compile = way.shader !== 'direct' && outputs < limits.blocked ? COMPILE_MS : 0;
 	const needs = pieceNeeds(problem, sizes, work);
 	const count = [...problem.output.sizes].reduce((total, size, axis) => total * Math.ceil(size / Math.max(1, sizes[axis] as number)), 1);
@@ -157,7 +169,7 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 		predicted: {
 			milliseconds: LATENCY_MS + compile + (facts.resident ? 0 : bytes / HOST_BYTES_PER_MS + bytes / BUS_BYTES_PER_MS) + compute,
 			bytes: facts.resident ? scratch + kernels : staged,
-			from: software ? 'shipped: lavapipe on two cores' : 'shipped: estimates for a large GPU behind PCIe 5, measured on none',
+			from: sourceOf(facts),
 		},
 	};
 }
@@ -171,6 +183,10 @@ const average = (numbers: readonly number[]): number => numbers.reduce((a, b) =>
 
 /** A plan and a word about it, or why there is none. */
 type Answer = { readonly plan: Plan; readonly why: string } | { readonly plan?: undefined; readonly why: string };
+
+function bankText({ windows }: Problem, { limits }: Facts): string {
+	return windows.length === 1 ? '' : `, of up to ${limits.tuning.bank} kernels from the same pixels`;
+}
 
 function direct(problem: Problem, facts: Facts): Answer {
 	const few = outputsOf(problem) < facts.limits.blocked ? `compiling for tiles pays from ${facts.limits.blocked} outputs on` : undefined;
@@ -187,7 +203,7 @@ function direct(problem: Problem, facts: Facts): Answer {
 	});
 	const why =
 		untiled === undefined
-			? 'every tap of every output, 4 x 4 outputs in registers'
+			? `every tap of every output, 4 x 4 outputs in registers${bankText(problem, facts)}`
 			: `every tap of every output, 4 outputs a thread: ${untiled}`;
 	return { plan, why };
 }

@@ -1,10 +1,10 @@
 /** Packs results whose rows are no whole quads: shaders write them with room between the rows, compact.wgsl takes it out. */
-import { type Lease, roundUp, USAGE } from './buffers.ts';
+import { type Lease, roundUp, USAGE, write } from './buffers.ts';
 import type { DeviceSession } from './device.ts';
 import { WORKGROUP, workgroups } from './direct.ts';
 import { DEVICE_MEMORY, type PieceMemory } from './program.ts';
+import { QUAD } from './quads.ts';
 import { bindGroupEntries, type Specialisation, uniformWords } from './shaders.ts';
-import { QUAD } from './tiled.ts';
 
 export const COMPACT: Specialisation = { shader: 'compact', overrides: { WORKGROUP }, constants: {} };
 
@@ -29,7 +29,7 @@ export async function prepareCompaction(
 	return {
 		source,
 		encode: (encoder, output) => {
-			device.queue.writeBuffer(uniforms, 0, uniformWords('compact', 'params', params) as Uint32Array<ArrayBuffer>);
+			write(device.queue, uniforms, uniformWords('compact', 'params', params) as Uint32Array<ArrayBuffer>);
 			const resources = { params: { buffer: uniforms, size: 16 }, padded: source, packed: output };
 			const pass = encoder.beginComputePass({ label: 'compact' });
 			pass.setPipeline(pipeline);

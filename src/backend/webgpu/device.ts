@@ -23,6 +23,8 @@ export interface DeviceOptions {
 	 * leaves nothing between a defect and foreign memory.
 	 */
 	readonly robustness?: boolean;
+	/** Ask for the feature timestamp-query, where the adapter has it. Default false. */
+	readonly timestamps?: boolean;
 	/** Most bytes of device memory held at a time; default: what the device gives. */
 	readonly memory?: number;
 }
@@ -159,9 +161,10 @@ export async function openSession(options: DeviceOptions): Promise<DeviceSession
 		const next = "Install a driver (Vulkan on Linux: apt install mesa-vulkan-drivers libvulkan1), or use backend: 'native'.";
 		throw unavailable(options.adapter === undefined ? 'a GPU adapter' : `an adapter named like "${options.adapter}"`, received, next);
 	}
+	const timed = options.timestamps === true && adapter.features.has('timestamp-query');
 	const requiredLimits = Object.fromEntries(REQUESTED_LIMITS.map((name) => [name, adapter.limits[name]]));
 	try {
-		const device = await adapter.requestDevice({ label: 'faltung', requiredLimits });
+		const device = await adapter.requestDevice({ label: 'faltung', requiredLimits, requiredFeatures: timed ? ['timestamp-query'] : [] });
 		return new DeviceSession(device, adapterFacts(adapter.info, device.features), options);
 	} catch (cause) {
 		throw unavailable('a device', (cause as Error).message, "Close other programs that use the GPU, or use backend: 'native'.");

@@ -2,7 +2,7 @@
 import { DTYPES } from '../../core/dtype.ts';
 import type { PlaneView } from '../../core/ndarray.ts';
 import type { Problem } from '../../core/problem.ts';
-import { type Lease, roundUp, USAGE } from './buffers.ts';
+import { type Lease, roundUp, USAGE, write } from './buffers.ts';
 import type { DeviceSession } from './device.ts';
 import { directVariant, GROUP, kernelWords, mapWords, pieceUniforms, workgroups } from './direct.ts';
 import type { Pipeline } from './pipelines.ts';
@@ -51,9 +51,9 @@ export class DirectProgram implements Program {
 		return {
 			overflow: watched ? overflow : undefined,
 			encode: (encoder, input, output) => {
-				device.queue.writeBuffer(uniforms, 0, uniformWords as Uint32Array<ArrayBuffer>);
-				device.queue.writeBuffer(tables, 0, maps);
-				if (watched) device.queue.writeBuffer(overflow, 0, new Uint32Array([NOWHERE]));
+				write(device.queue, uniforms, uniformWords as Uint32Array<ArrayBuffer>);
+				write(device.queue, tables, maps);
+				if (watched) write(device.queue, overflow, new Uint32Array([NOWHERE]));
 				const resources = {
 					params: { buffer: uniforms, size: roundUp(uniformWords.byteLength, 16) },
 					image: input,

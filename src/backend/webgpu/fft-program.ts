@@ -2,15 +2,15 @@
 import { DTYPE_NAMES, DTYPES } from '../../core/dtype.ts';
 import type { Extent } from '../../core/plan.ts';
 import { isPlain, type KernelWindow, type Problem } from '../../core/problem.ts';
-import { type Lease, roundUp, USAGE } from './buffers.ts';
+import { type Lease, roundUp, USAGE, write } from './buffers.ts';
 import { COMPACT, type Compaction, prepareCompaction } from './compact.ts';
 import type { DeviceSession } from './device.ts';
 import { fillWords, mapWords, OVERFLOW_CODES, ROUNDING_CODES, singleBits } from './direct.ts';
 import { COMPLEX_BYTES, type FftTables, fftGrain, fftTables, interleaves, pairsAtATime, pairsOf, workgroupOf } from './fft.ts';
 import { DEVICE_MEMORY, NOWHERE, type PieceInput, type PieceMemory, type PieceStep, type Program, SharedWords } from './program.ts';
+import { QUAD } from './quads.ts';
 import type { Arrangement } from './region.ts';
 import { bindGroupEntries, type Entry, type Specialisation, uniformWords } from './shaders.ts';
-import { QUAD } from './tiled.ts';
 import { type Grain, type Piece, pieceSizes, type TileLimits, windowOrigin } from './tiler.ts';
 
 const ENTRIES = ['survey', 'forward', 'columns', 'inverse', 'direct', 'interleave'] as const satisfies readonly Entry<'fft'>[];
@@ -97,9 +97,9 @@ export class FftProgram implements Program {
 		return {
 			overflow: watched ? overflow.buffer : undefined,
 			encode: (encoder, image, output) => {
-				device.queue.writeBuffer(uniforms, 0, words);
-				device.queue.writeBuffer(tables.buffer, 0, maps);
-				if (watched) device.queue.writeBuffer(overflow.buffer, 0, new Uint32Array([NOWHERE]));
+				write(device.queue, uniforms, words);
+				write(device.queue, tables.buffer, maps);
+				if (watched) write(device.queue, overflow.buffer, new Uint32Array([NOWHERE]));
 				const target = compaction?.source ?? output;
 				const pass = encoder.beginComputePass({ label: this.#label });
 				for (const [j, job] of jobs.entries()) {
@@ -212,6 +212,11 @@ export class FftProgram implements Program {
 			march: 0,
 			run: 0,
 			block_row: 0,
+			bank: 1,
+			bundle: 1,
+			chunks: 1,
+			across: 1,
+			spread: 1,
 		};
 	}
 

@@ -9,7 +9,8 @@ import type { KernelWindow, Problem } from '../../core/problem.ts';
 import type { PlanWish } from '../backend.ts';
 import { roundUp } from './buffers.ts';
 import { arrangementOf, singleBits } from './direct.ts';
-import { epilogueWords, QUAD } from './tiled.ts';
+import { epilogueWords } from './jobs.ts';
+import { QUAD } from './quads.ts';
 import { type Grain, pieceNeeds, type TileLimits } from './tiler.ts';
 
 /** Bytes of a complex number. */

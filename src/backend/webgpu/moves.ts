@@ -1,5 +1,5 @@
 /** Copies inside device memory: runs of bytes at any offsets, by buffer copies where words allow it, else by move.wgsl. */
-import { roundUp, USAGE } from './buffers.ts';
+import { roundUp, USAGE, write } from './buffers.ts';
 import type { DeviceSession } from './device.ts';
 import { WORKGROUP, workgroups } from './direct.ts';
 import { type Arrangement, denseStrides, type Range, type SourceBox } from './region.ts';
@@ -80,6 +80,6 @@ export async function prepareMoves(
 			pass.dispatchWorkgroups(...workgroups(threads, maxComputeWorkgroupsPerDimension));
 		}
 		pass.end();
-		device.queue.writeBuffer(uniforms, 0, words);
+		write(device.queue, uniforms, words);
 	};
 }

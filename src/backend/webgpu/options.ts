@@ -76,6 +76,7 @@ const OPTIONS: Readers<WebGpuOptions> = {
 	powerPreference: (value, parameter) => word(value, ['high-performance', 'low-power'], parameter),
 	adapter: nameOf,
 	robustness: flag,
+	timestamps: flag,
 	memory: count,
 	limits: (value, parameter) => read<Limits>(value, parameter, `${parameter}.`, LIMITS),
 };

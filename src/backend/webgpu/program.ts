@@ -2,7 +2,7 @@
 
 import { invalid } from '../../core/errors.ts';
 import type { PlaneView } from '../../core/ndarray.ts';
-import { type Lease, USAGE } from './buffers.ts';
+import { type Lease, USAGE, write } from './buffers.ts';
 import type { DeviceSession } from './device.ts';
 import type { StagedImage } from './direct.ts';
 import type { Arrangement, PackedAxis } from './region.ts';
@@ -64,7 +64,7 @@ export class SharedWords {
 		if (buffer === undefined) {
 			const { words } = this;
 			buffer = session.buffers.create(words.byteLength, DEVICE_MEMORY).then((made) => {
-				session.device.queue.writeBuffer(made, 0, words);
+				write(session.device.queue, made, words);
 				return made;
 			});
 			buffer.catch(() => this.#buffers.delete(session)); // a later run may try again

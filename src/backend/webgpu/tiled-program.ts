@@ -1,14 +1,16 @@
 /** tiled.wgsl, separable.wgsl and box.wgsl as programs; results whose rows are no whole quads are packed by compact.wgsl afterwards. */
 import { DTYPES } from '../../core/dtype.ts';
 import type { Problem } from '../../core/problem.ts';
-import { type Lease, roundUp, USAGE } from './buffers.ts';
+import { isAcross } from './bank.ts';
+import { type Lease, roundUp, USAGE, write } from './buffers.ts';
 import { COMPACT, type Compaction, prepareCompaction } from './compact.ts';
 import type { DeviceSession } from './device.ts';
 import { arrangementOf } from './direct.ts';
+import { epilogueWords, type Job, jobsOf, type TapForm, tiledMaps } from './jobs.ts';
 import { DEVICE_MEMORY, NOWHERE, type PieceInput, type PieceStep, type Program, SharedWords } from './program.ts';
+import { lanesOf, QUAD } from './quads.ts';
 import type { Arrangement } from './region.ts';
 import { bindGroupEntries } from './shaders.ts';
-import { epilogueWords, type Job, jobsOf, lanesOf, QUAD, type TapForm, tiledMaps } from './tiled.ts';
 import { type Piece, pieceSizes } from './tiler.ts';
 
 /** Least bytes of an array<vec4u>. */
@@ -56,9 +58,9 @@ export class TiledProgram implements Program {
 		return {
 			overflow: watched ? overflow : undefined,
 			encode: (encoder, input, output) => {
-				device.queue.writeBuffer(uniforms, 0, words);
-				device.queue.writeBuffer(tables, 0, maps);
-				if (watched) device.queue.writeBuffer(overflow, 0, new Uint32Array([NOWHERE]));
+				write(device.queue, uniforms, words);
+				write(device.queue, tables, maps);
+				if (watched) write(device.queue, overflow, new Uint32Array([NOWHERE]));
 				const target = compact?.source ?? output;
 				const nothing = { buffer: unused, size: WIDE_ELEMENT };
 				const pass = encoder.beginComputePass({ label: this.#label });
@@ -91,14 +93,19 @@ export class TiledProgram implements Program {
 		return jobsOf(this.#problem, piece, input, this.#form, session.device.limits.maxComputeWorkgroupsPerDimension);
 	}
 
-	/** True where rows of the result are no whole quads. */
+	/** Elements of the result that are written as whole quads: a row, or the kernels side by side of one element of the image. */
+	#rowOf(piece: Piece): number {
+		return isAcross(this.#problem) ? this.#problem.windows.length : piece.col.count * lanesOf(this.#problem);
+	}
+
+	/** True where there is room between the rows. */
 	#padded(piece: Piece): boolean {
-		return (piece.col.count * lanesOf(this.#problem)) % QUAD !== 0;
+		return this.#rowOf(piece) % QUAD !== 0;
 	}
 
 	#compact(session: DeviceSession, lease: Lease, piece: Piece): Promise<Compaction> {
-		const width = piece.col.count * lanesOf(this.#problem);
-		const rows = pieceSizes(piece).reduce((a, b) => a * b, 1) / piece.col.count / lanesOf(this.#problem);
+		const width = this.#rowOf(piece);
+		const rows = pieceSizes(piece).reduce((a, b) => a * b, 1) / width;
 		return prepareCompaction(session, lease, { width, rows, bytes: DTYPES[this.#problem.output.dtype].bytes });
 	}
 

@@ -108,10 +108,13 @@ export function pieceNeeds(
 	const planes = n * Math.min(channels, k % kernels === 0 ? k / kernels : Math.ceil(k / kernels) + 1);
 	const y = positions(problem, 0, { start: 0, count: rows }).count;
 	const x = positions(problem, 1, { start: 0, count: cols }).count;
+	// kernels side by side are whole quads, rows are elsewhere
+	const across = isInterleaved(problem) && kernels > 1;
+	const outputs = across ? n * rows * cols * (k / kernels) * 4 * Math.ceil(kernels / 4) : 0;
 	const [planesOut, side] = isInterleaved(problem) ? [n, k] : [n * k, 1];
 	return {
 		input: planes * Math.min(height, y) * Math.min(width, x) * DTYPES[problem.image.dtype].bytes,
-		output: planesOut * rows * 4 * Math.ceil((cols * side) / 4) * DTYPES[problem.output.dtype].bytes,
+		output: Math.max(outputs, planesOut * rows * 4 * Math.ceil((cols * side) / 4)) * DTYPES[problem.output.dtype].bytes,
 		tables: 4 * (y + x * side),
 		sums: n * k * rows * 16 * Math.ceil(cols / 4),
 		products: n * k * rows * cols * work,

@@ -6,7 +6,7 @@ import { elementCount, LAYOUTS, type Layout, type NdArray, type PlaneView } from
 import type { Candidate, Plan } from '../../core/plan.ts';
 import type { Problem } from '../../core/problem.ts';
 import { guarded, word } from '../../core/snapshot.ts';
-import type { Backend, Capabilities, PlanWish } from '../backend.ts';
+import type { Backend, Capabilities, DeviceMeasurements, PlanWish } from '../backend.ts';
 import { type MemoryUse, roundUp, USAGE } from './buffers.ts';
 import { candidates, programOf } from './candidates.ts';
 import { type DeviceOptions, type DeviceSession, openSession, SessionHolder } from './device.ts';
@@ -17,7 +17,7 @@ import { GpuArray, isGpuArray } from './gpu-array.ts';
 import { readWebGpuOptions, readWrapped } from './options.ts';
 import { packBox, rawMemory } from './region.ts';
 import type { TileLimits } from './tiler.ts';
-import { tuningOf } from './tuning.ts';
+import { tunedFor } from './tuning.ts';
 
 /** Bytes of input or output of one piece: small enough to overlap transfers with work, large enough that a call's overhead is lost in it. */
 const PIECE_BYTES = 32 * 2 ** 20;
@@ -37,21 +37,31 @@ export interface WebGpuOptions extends DeviceOptions {
 	readonly limits?: Partial<TileLimits>;
 }
 
-function tileLimits(session: DeviceSession, asked: Partial<TileLimits> = {}): TileLimits {
+/** What the registry knows besides. */
+interface Known {
+	/** What was measured on devices (faltung calibrate), by their names. */
+	readonly measured?: Readonly<Record<string, DeviceMeasurements>>;
+	/** What is to be said in every report. */
+	readonly warnings?: readonly string[];
+}
+
+type OpenOptions = WebGpuOptions & Known;
+
+function tileLimits(session: DeviceSession, { limits: asked = {}, measured }: OpenOptions): TileLimits {
 	const { limits } = session.device;
 	return {
 		binding: Math.min(limits.maxStorageBufferBindingSize, asked.binding ?? Infinity),
 		buffer: Math.min(limits.maxBufferSize, asked.buffer ?? Infinity),
 		storage: Math.min(limits.maxComputeWorkgroupStorageSize, asked.storage ?? Infinity),
 		threads: Math.min(limits.maxComputeInvocationsPerWorkgroup, asked.threads ?? Infinity),
-		tuning: asked.tuning ?? tuningOf(session.facts.name),
+		tuning: asked.tuning ?? tunedFor(session.facts.name, measured?.[session.facts.name]),
 		piece: asked.piece ?? PIECE_BYTES,
 		blocked: asked.blocked ?? BLOCKED_FROM,
 		products: asked.products ?? (session.facts.software ? SOFTWARE_PIECE_PRODUCTS : PIECE_PRODUCTS),
 	};
 }
 
-function capabilitiesOf({ device, facts }: DeviceSession): Capabilities {
+function capabilitiesOf({ device, facts }: DeviceSession, { tuning }: TileLimits, { warnings }: OpenOptions): Capabilities {
 	const { limits } = device;
 	return {
 		backend: 'webgpu',
@@ -66,9 +76,11 @@ function capabilitiesOf({ device, facts }: DeviceSession): Capabilities {
 			maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
 			maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
 			features: facts.features.join(' '),
+			tuning: tuning.provenance,
 		},
 		resident: true,
 		software: facts.software,
+		...(warnings === undefined || warnings.length === 0 ? {} : { warnings }),
 	};
 }
 
@@ -78,14 +90,16 @@ export class WebGpu implements Backend {
 	readonly capabilities: Capabilities;
 	readonly #holder: SessionHolder;
 	readonly #limits: TileLimits;
+	readonly #rates: DeviceMeasurements['rates'] | undefined;
 	/** Nothing passes through staging memory: pieces may be as large as a binding. */
 	readonly #residentLimits: TileLimits;
 
-	constructor(session: DeviceSession, options: WebGpuOptions) {
+	constructor(session: DeviceSession, options: OpenOptions) {
 		this.#holder = new SessionHolder(session, options, this);
-		this.#limits = tileLimits(session, options.limits);
+		this.#limits = tileLimits(session, options);
+		this.#rates = options.measured?.[session.facts.name]?.rates;
 		this.#residentLimits = { ...this.#limits, piece: options.limits?.piece ?? this.#limits.binding };
-		this.capabilities = capabilitiesOf(session);
+		this.capabilities = capabilitiesOf(session, this.#limits, options);
 	}
 
 	/** The device in use; another one after a loss. */
@@ -100,7 +114,7 @@ export class WebGpu implements Backend {
 
 	candidates(problem: Problem, wish: PlanWish): Candidate[] {
 		const { facts } = this.#holder.latest;
-		return candidates(problem, wish, { device: facts.name, software: facts.software, limits: this.#limits });
+		return candidates(problem, wish, { device: facts.name, software: facts.software, limits: this.#limits, rates: this.#rates });
 	}
 
 	async prepare(problem: Problem, plan: Plan): Promise<WebGpuExecutable> {
@@ -217,10 +231,7 @@ async function uploadTo(session: DeviceSession, buffer: GPUBuffer, view: PlaneVi
  *
  * @throws INVALID_ARGUMENT; BACKEND_UNAVAILABLE with the reason: no package, no adapter, no device
  */
-export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpu> {
+export async function openWebGpu(options: WebGpuOptions = {}, known: Known = {}): Promise<WebGpu> {
 	const read = readWebGpuOptions(options);
-	return new WebGpu(await openSession(read), read);
+	return new WebGpu(await openSession(read), { ...read, ...known });
 }
-
-/** The backend for the registry. @throws BACKEND_UNAVAILABLE with the reason */
-export const loadWebGpu = (options: WebGpuOptions = {}): Promise<WebGpu> => openWebGpu(options);

@@ -2,9 +2,10 @@
 import os from 'node:os';
 import type { Command } from 'commander';
 import { calibrate, type Outcome } from '../../backend/native/calibrate.ts';
-import { calibrationPath, machineName, saveCosts } from '../../backend/native/calibration.ts';
+import { calibrationPath, machineName, saveCosts, saveDevice } from '../../backend/native/calibration.ts';
 import { COMMON, type CommonName, TERMS, withShipped } from '../../backend/native/costs.ts';
 import { loadBackend } from '../../backend/registry.ts';
+import type { DeviceOutcome } from '../../backend/webgpu/calibrate.ts';
 import { FaltungError } from '../../core/errors.ts';
 import { writeOutput } from '../../node/files.ts';
 import type { Context } from '../context.ts';
@@ -17,13 +18,15 @@ interface Flags {
 	dryRun?: boolean;
 	output?: string;
 	plot?: string;
+	gpu: boolean;
 }
 
 export function addCalibrate(program: Command, context: Context): void {
 	program
 		.command('calibrate')
-		.description('Measure how fast this machine is at each algorithm, in under 20 seconds, and keep it for the planner.')
+		.description('Measure how fast this machine and its GPU are at each algorithm, in under 20 seconds, and keep it for the planner.')
 		.option('--json', 'the constants and every measurement as JSON')
+		.option('--no-gpu', 'leave the GPU out')
 		.option('--dry-run', 'measure and show, keep nothing')
 		.option(
 			'-o, --output <file>',
@@ -76,7 +79,58 @@ function show(outcome: Outcome): void {
 	if (panel !== undefined) print(`\n${textPlot(panel)}`);
 }
 
-async function run(flags: Flags, { signal }: Context): Promise<void> {
+/** Measures the GPU; undefined where there is none. */
+async function measureDevice({ signal }: Context): Promise<DeviceOutcome | undefined> {
+	const { openWebGpu } = await import('../../backend/webgpu/webgpu.ts');
+	const { calibrateDevice } = await import('../../backend/webgpu/calibrate.ts');
+	let gpu: Awaited<ReturnType<typeof openWebGpu>>;
+	try {
+		gpu = await openWebGpu({ timestamps: true });
+	} catch (error) {
+		if (!(error instanceof FaltungError) || error.code !== 'BACKEND_UNAVAILABLE') throw error;
+		say(`note: no GPU was measured: ${error.message}`);
+		return undefined;
+	}
+	try {
+		return await calibrateDevice(gpu, { signal, onProgress: progress });
+	} finally {
+		gpu.dispose();
+	}
+}
+
+/** The variants that were timed, and how fast the device is with the best of them. */
+function showDevice({ device, software, measurements, points, seconds }: DeviceOutcome): void {
+	print(`\n${device}; ${points.length} ${points.length === 1 ? 'variant' : 'variants'} in ${seconds.toFixed(1)} s`);
+	const rows = points.map(({ axis, algorithm, variant, side, measured, fitted, wrong }) => {
+		const chosen = measurements?.variants[axis];
+		const mark = wrong ? 'other bits' : chosen !== undefined && `${chosen}` === `${variant}` ? 'taken' : '';
+		const off = fitted === undefined ? mark : `model off by ${Math.max(measured / fitted, fitted / measured).toFixed(2)}`;
+		return [axis, variant.join(' x '), `${algorithm} ${side} x ${side}`, figure(measured), off];
+	});
+	print(table(['measured', 'variant', 'on', 'milliseconds', ''], rows, [3]));
+	if (software)
+		print('A software adapter: a few variants were run to see that it works. Their times say nothing of a GPU, and nothing is kept.');
+}
+
+/** Shaders as series, over the whole device. */
+function devicePanel({ points }: DeviceOutcome): Panel[] {
+	const measured = points.filter(({ axis }) => axis === 'rate');
+	if (measured.length === 0) return [];
+	const series = [...new Set(measured.map(({ algorithm }) => algorithm))].map((name) => ({
+		name,
+		points: measured
+			.filter(({ algorithm }) => algorithm === name)
+			.map(({ side, outputs, measured: milliseconds, fitted = 0 }) => ({
+				x: side,
+				measured: (milliseconds * 1e6) / outputs,
+				fitted: (fitted * 1e6) / outputs,
+			})),
+	}));
+	return [{ title: 'the GPU, float32', series }];
+}
+
+async function run(flags: Flags, context: Context): Promise<void> {
+	const { signal } = context;
 	const path = flags.output ?? calibrationPath();
 	if (path === undefined && flags.dryRun !== true) {
 		throw new FaltungError(
@@ -87,16 +141,22 @@ async function run(flags: Flags, { signal }: Context): Promise<void> {
 	const { FALTUNG_ISA: isa } = process.env;
 	const backend = await loadBackend('native', isa === undefined || isa === '' || isa === 'auto' ? {} : { isa });
 	const outcome = await calibrate(backend, { signal, onProgress: progress });
+	const device = flags.gpu ? await measureDevice(context) : undefined;
 	if (flags.plot !== undefined) {
 		const heading = `${machineName()}, ${outcome.isa}`;
-		await writeOutput(flags.plot, [Buffer.from(svgPlot(heading, panelsOf(outcome)))]);
+		const panels = [...panelsOf(outcome), ...(device === undefined ? [] : devicePanel(device))];
+		await writeOutput(flags.plot, [Buffer.from(svgPlot(heading, panels))]);
 	}
 	const kept = flags.dryRun === true ? undefined : (path as string);
 	if (kept !== undefined) {
-		const system = `${os.type()} ${os.release()}, Node ${process.version}`;
-		saveCosts(kept, outcome.isa, { version: version(), date: new Date().toISOString(), system, numbers: outcome.numbers });
+		const origin = { version: version(), date: new Date().toISOString(), system: `${os.type()} ${os.release()}, Node ${process.version}` };
+		saveCosts(kept, outcome.isa, { ...origin, numbers: outcome.numbers });
+		if (device?.measurements !== undefined) saveDevice(kept, device.device, { ...origin, ...device.measurements });
 	}
-	if (flags.json === true) printJson({ machine: machineName(), file: kept ?? null, ...outcome });
-	else show(outcome);
+	if (flags.json === true) printJson({ machine: machineName(), file: kept ?? null, ...outcome, device: device ?? null });
+	else {
+		show(outcome);
+		if (device !== undefined) showDevice(device);
+	}
 	say(kept === undefined ? 'note: nothing was kept (--dry-run)' : `kept in ${kept}; delete the file to return to the shipped constants`);
 }

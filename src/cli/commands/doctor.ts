@@ -37,10 +37,10 @@ function calibrationState(): string {
 	const { calibration, problem } = readCalibration(path);
 	if (problem !== undefined) return problem;
 	const machine = calibration.machines[machineName()];
-	const measured = Object.entries(machine?.costs ?? {}).map(([isa, { date, version: by }]) => {
+	const measured = Object.entries({ ...machine?.costs, ...machine?.devices }).map(([name, { date, version: by }]) => {
 		const days = Math.floor((Date.now() - Date.parse(date)) / DAY_MS);
 		const age = days === 0 ? 'today' : days === 1 ? 'yesterday' : `${days} days ago`;
-		return `${isa} measured ${age} with faltung ${by}${by === version() ? '' : ' and therefore ignored'}`;
+		return `${name} measured ${age} with faltung ${by}${by === version() ? '' : ' and therefore ignored'}`;
 	});
 	const choices = Object.keys(machine?.choices ?? {}).length;
 	if (measured.length === 0 && choices === 0) return `none for this machine in ${path}: shipped constants (faltung calibrate measures)`;

@@ -1,0 +1,84 @@
+/** What `faltung calibrate` measures on a device, and what comes of it. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { libraryVersion, saveDevice } from '../../src/backend/native/calibration.ts';
+import { openWebGpu as openMeasured } from '../../src/backend/registry.ts';
+import { calibrateDevice } from '../../src/backend/webgpu/calibrate.ts';
+import { AXES, tunedFor, tuningOf } from '../../src/backend/webgpu/tuning.ts';
+import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
+import { problemOf, ragged } from './problems.ts';
+
+afterEach(() => vi.unstubAllEnvs());
+
+const measured = { variants: { workgroup: [8, 8], bank: [1], strip: [8, 16], box: [64, 4] }, rates: {}, date: '2026-11-24T01:02:03Z' };
+
+describe('a tuning that was measured', () => {
+	it('stands above the table', () => {
+		const tuning = tunedFor('any', measured);
+		expect(tuning).toMatchObject({ workgroup: { x: 8, y: 8 }, bank: 1, provenance: expect.stringContaining('2026-11-24') });
+		expect([tuning.strips[0], tuning.boxes[0]]).toEqual([
+			[8, 16],
+			[64, 4],
+		]);
+		expect(tuning.strips).toHaveLength(tuningOf('any').strips.length); // what does not fit still finds another
+	});
+
+	it('takes no variant that nobody offers', () => {
+		const { bank, workgroup } = tunedFor('any', { ...measured, variants: { bank: [3], workgroup: [1e9, 8] } });
+		expect({ bank, workgroup }).toEqual({ bank: tuningOf('any').bank, workgroup: tuningOf('any').workgroup });
+	});
+
+	it('has axes that begin with the general row', () => {
+		const { workgroup, bank, strips, boxes } = tuningOf('any');
+		expect(Object.values(AXES).map(([first]) => first)).toEqual([[workgroup.x, workgroup.y], [bank], strips[0], boxes[0]]);
+	});
+});
+
+describe('a device', () => {
+	it.runIf(process.env.FALTUNG_TEST_ADAPTER_KIND !== undefined)('that is software is run a little, and nothing is kept', async () => {
+		const gpu = await openWebGpu({ timestamps: true });
+		const outcome = await calibrateDevice(gpu);
+		if (gpu.capabilities.software) {
+			expect(outcome).toMatchObject({ software: true, device: gpu.capabilities.device });
+			expect(outcome.measurements).toBeUndefined();
+			expect(outcome.points.map(({ variant }) => variant)).toEqual([[4], [2]]);
+		}
+		for (const { measured, wrong } of outcome.points)
+			expect({ positive: measured > 0, wrong }).toEqual({ positive: true, wrong: undefined });
+		gpu.dispose();
+	});
+
+	it('that has no time left is measured no further', async () => {
+		const gpu = await openWebGpu({ timestamps: true });
+		const hard = Object.create(gpu, { capabilities: { value: { ...gpu.capabilities, software: false } }, device: { value: gpu.device } });
+		const { measurements, points } = await calibrateDevice(hard as WebGpu, { seconds: 0, side: 64 });
+		expect({ measurements, points }).toEqual({ measurements: { variants: {}, rates: {}, date: expect.any(String) }, points: [] });
+		gpu.dispose();
+	});
+
+	it('is opened with what was measured on it', async () => {
+		const folder = mkdtempSync(join(tmpdir(), 'faltung-device-'));
+		const path = join(folder, 'calibration.json');
+		vi.stubEnv('FALTUNG_CALIBRATION', path);
+		const plain = await openMeasured();
+		saveDevice(path, plain.capabilities.device as string, {
+			...measured,
+			rates: { tiled: 1e3 },
+			version: libraryVersion(),
+			system: 'test',
+		});
+		const tuned = await openMeasured();
+		rmSync(folder, { recursive: true });
+		expect(plain.capabilities.limits.tuning).toMatch(/not timed/);
+		expect(tuned.capabilities.limits.tuning).toMatch(/measured on this device on 2026-11-24/);
+		const problem = problemOf({ dtype: 'float32', kernelDtype: 'float32', taps: ragged(5, 5), sizes: [1, 1, 512, 512] });
+		const [candidate] = tuned.candidates(problem, { method: 'direct', accuracy: 'norm' });
+		expect(candidate?.plan?.predicted.from).toBe(
+			tuned.capabilities.software ? 'shipped: lavapipe on two cores' : tuned.capabilities.limits.tuning,
+		);
+		plain.dispose();
+		tuned.dispose();
+	});
+});
