@@ -59,7 +59,7 @@ async function calibrationFile() {
 export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpu> {
 	const { openWebGpu: open } = await import('./webgpu/webgpu.ts');
 	const { devices, problem } = (await calibrationFile())?.measuredDevices() ?? { devices: {} };
-	return open({ measured: devices, warnings: problem === undefined ? [] : [problem], ...options });
+	return open(options, { measured: devices, warnings: problem === undefined ? [] : [problem] });
 }
 
 async function openMemory(): Promise<ChoiceMemory> {
