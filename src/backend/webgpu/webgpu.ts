@@ -38,16 +38,14 @@ export interface WebGpuOptions extends DeviceOptions {
 }
 
 /** What the registry knows besides. */
-interface Known {
+export interface Known {
 	/** What was measured on devices (faltung calibrate), by their names. */
 	readonly measured?: Readonly<Record<string, DeviceMeasurements>>;
 	/** What is to be said in every report. */
 	readonly warnings?: readonly string[];
 }
 
-type OpenOptions = WebGpuOptions & Known;
-
-function tileLimits(session: DeviceSession, { limits: asked = {}, measured }: OpenOptions): TileLimits {
+function tileLimits(session: DeviceSession, asked: Partial<TileLimits> = {}, { measured }: Known = {}): TileLimits {
 	const { limits } = session.device;
 	return {
 		binding: Math.min(limits.maxStorageBufferBindingSize, asked.binding ?? Infinity),
@@ -61,7 +59,7 @@ function tileLimits(session: DeviceSession, { limits: asked = {}, measured }: Op
 	};
 }
 
-function capabilitiesOf({ device, facts }: DeviceSession, { tuning }: TileLimits, { warnings }: OpenOptions): Capabilities {
+function capabilitiesOf({ device, facts }: DeviceSession, { tuning }: TileLimits, { warnings }: Known): Capabilities {
 	const { limits } = device;
 	return {
 		backend: 'webgpu',
@@ -94,12 +92,12 @@ export class WebGpu implements Backend {
 	/** Nothing passes through staging memory: pieces may be as large as a binding. */
 	readonly #residentLimits: TileLimits;
 
-	constructor(session: DeviceSession, options: OpenOptions) {
+	constructor(session: DeviceSession, options: WebGpuOptions, known: Known) {
 		this.#holder = new SessionHolder(session, options, this);
-		this.#limits = tileLimits(session, options);
-		this.#rates = options.measured?.[session.facts.name]?.rates;
+		this.#limits = tileLimits(session, options.limits, known);
+		this.#rates = known.measured?.[session.facts.name]?.rates;
 		this.#residentLimits = { ...this.#limits, piece: options.limits?.piece ?? this.#limits.binding };
-		this.capabilities = capabilitiesOf(session, this.#limits, options);
+		this.capabilities = capabilitiesOf(session, this.#limits, known);
 	}
 
 	/** The device in use; another one after a loss. */
@@ -233,5 +231,5 @@ async function uploadTo(session: DeviceSession, buffer: GPUBuffer, view: PlaneVi
  */
 export async function openWebGpu(options: WebGpuOptions = {}, known: Known = {}): Promise<WebGpu> {
 	const read = readWebGpuOptions(options);
-	return new WebGpu(await openSession(read), { ...read, ...known });
+	return new WebGpu(await openSession(read), read, known);
 }
