@@ -24,7 +24,7 @@ import { checkGeometry } from './geometry.ts';
 import { race } from './measure.ts';
 import { checkAgainstKernel, type PlanSettings, type RunSettings, valueFor } from './options.ts';
 import type { ConvolveResult, Report } from './report.ts';
-import { verifySample } from './resident.ts';
+import { type ResidentFinder, verifySample, verifySums } from './resident.ts';
 import { allocate, overflowError } from './results.ts';
 import { distrust, type Selection, selectBackends, WRONG_BEFORE } from './select.ts';
 
@@ -47,6 +47,7 @@ const backendOf = ({ backends }: Prepared, plan: Plan): Backend => backends.find
 /** An executable that also works on arrays in device memory. */
 interface ResidentExecutable extends Executable {
 	runResident(array: GpuArray, signal?: AbortSignal): Promise<GpuArray>;
+	readonly checksumResident: ResidentFinder;
 }
 
 const isResident = (executable: Executable): executable is ResidentExecutable => 'runResident' in executable;
@@ -249,7 +250,8 @@ export class Engine {
 		const task = { problem, model: plan.model, plan: plan.name, tile: plan.tile, image: image.view, result: out.view };
 		if (method === 'checksum') {
 			const executable = await this.#executable(prepared, plan, backend);
-			return verifyChecksum(task, { seed: freshSeed(), signal }, executable.checksum?.bind(executable));
+			const choice = { seed: freshSeed(), signal, arithmetic: executable.checksumArithmetic };
+			return verifyChecksum(task, choice, executable.checksum?.bind(executable));
 		}
 		const count = sampleCount(problem, plan.predicted.milliseconds);
 		return verify(task, { method, count, seed: freshSeed(), signal });
@@ -262,7 +264,6 @@ export class Engine {
 	async runResident(array: GpuArray, run: RunSettings): Promise<GpuArray> {
 		throwIfAborted(run.signal);
 		if (run.out !== undefined) throw invalid('none beside a GpuArray (the result stays on its device)', 'option out', 'one');
-		if (this.#settings.verify === 'checksum') throw noResidentChecksum();
 		const backend = this.#ownerOf(array);
 		const { dtype, layout, shape } = array;
 		if ((this.#settings.layout ?? layout) !== layout)
@@ -281,7 +282,7 @@ export class Engine {
 			throw new FaltungError('UNSUPPORTED', `The backend ${backend.name} cannot work on arrays in device memory.`);
 		const result = await executable.runResident(array, run.signal);
 		if (this.#settings.verify !== undefined && this.#settings.verify !== false)
-			await this.#verifyResident(prepared, backend, array, result, run.signal);
+			await this.#verifyResident(prepared, backend, executable, array, result, run.signal);
 		return result;
 	}
 
@@ -294,10 +295,14 @@ export class Engine {
 		return owner;
 	}
 
-	/** Reads back what the verification looks at: the windows of the sampled pixels for 'sample', all of both arrays else. */
+	/**
+	 * Reads back what the verification looks at: the windows of the sampled pixels for 'sample', nothing for 'checksum' where the device forms
+	 * the sums and they agree, all of both arrays else.
+	 */
 	async #verifyResident(
 		prepared: Prepared,
 		backend: Backend,
+		executable: ResidentExecutable,
 		array: GpuArray,
 		result: GpuArray,
 		signal: AbortSignal | undefined,
@@ -307,6 +312,10 @@ export class Engine {
 		if (this.#settings.verify === 'sample' && count < elementCount(problem.output.shape)) {
 			await verifySample(problem, plan, { image: array, result }, count, signal);
 			return;
+		}
+		if (this.#settings.verify === 'checksum' && elementCount(problem.output.shape) > 0) {
+			const find = executable.checksumResident.bind(executable);
+			if (await verifySums(problem, plan, { image: array, result }, find, signal)) return;
 		}
 		const image = snapshotImage(await array.read(), array.layout);
 		const { view } = snapshotImage(await result.read(), result.layout);
@@ -417,9 +426,3 @@ function refuseChecksum(problem: Problem): void {
 		`Expected a linear store for verify 'checksum' but received ${describe(problem)}: ${reason}. Use verify 'sample' or 'full'.`,
 	);
 }
-
-const noResidentChecksum = (): FaltungError =>
-	new FaltungError(
-		'UNSUPPORTED',
-		"Expected false, 'sample' or 'full' for option verify beside a GpuArray but received 'checksum', which this version computes on the host alone. Convolve a typed array, or use 'full'.",
-	);
