@@ -7,7 +7,7 @@ import { dilatedSize, type KernelWindow, type Problem } from '../../core/problem
 import { fillWords, singleBits, WORKGROUP } from './direct.ts';
 import type { SHADERS } from './shaders.gen.ts';
 import type { Specialisation } from './shaders.ts';
-import { chooseSizes, type Piece, pieceNeeds, pieceSizes, type TileLimits, windowOrigin } from './tiler.ts';
+import { chooseSizes, type Piece, pieceSizes, type TileLimits, windowOrigin } from './tiler.ts';
 
 /** Elements of 8 bytes are summed on the host. */
 export const isCheckable = ({ image, output }: Problem): boolean => DTYPES[image.dtype].bytes <= 4 && DTYPES[output.dtype].bytes <= 4;
@@ -45,22 +45,21 @@ export function sumWords(problem: Problem, scheme: ChecksumScheme, sizes: PerAxi
 	return { peaks, image: Math.max(1, peaks * scheme.samples * widest), result: peaks * scheme.samples * sizes[3] };
 }
 
+/** Bytes of the sums of one piece, as far as a binding allows. */
+const SUMS_BYTES = 128 * 2 ** 20;
+
 /** Multiply-adds for one pixel of the result: every tap row's sums, and the window over the samples of a block. */
 function workOf(problem: Problem, { samples, length }: ChecksumScheme): number {
 	return Math.max(1, ...problem.windows.map(({ rows, taps }) => rows * samples + Math.ceil((taps.length * samples) / length)));
 }
 
-/** Sizes of pieces whose sums fit the device too. @throws LIMIT_EXCEEDED where no piece fits */
+/** Sizes of pieces whose sums fit a binding too. @throws LIMIT_EXCEEDED where no piece fits */
 export function checksumSizes(problem: Problem, scheme: ChecksumScheme, limits: TileLimits): PerAxis {
-	const most = Math.min(limits.binding, limits.buffer, limits.piece) / 4;
-	const work = workOf(problem, scheme);
-	for (let { piece } = limits; ; ) {
-		const sizes = chooseSizes(problem, { ...limits, piece }, work);
+	const most = Math.min(limits.binding, limits.buffer, SUMS_BYTES) / 4;
+	return chooseSizes(problem, limits, workOf(problem, scheme), undefined, (sizes) => {
 		const { image, result } = sumWords(problem, scheme, sizes);
-		if (Math.max(image, result) <= most) return sizes;
-		const { input, output } = pieceNeeds(problem, sizes, work);
-		piece = Math.min(piece, Math.max(input, output)) / 2;
-	}
+		return Math.max(image, result) <= most;
+	});
 }
 
 /** Result channels of a piece that one kernel gives. */

@@ -126,24 +126,22 @@ export class WebGpuExecutable implements Executable {
 		}
 	}
 
-	/** Whether the sums of a checksum can be formed on the device; elsewhere they are formed on the host, in float64. */
+	/** Sums that do not fit the device are formed on the host, under the same thresholds; elements of 8 bytes under those of float64. */
 	get checksumArithmetic(): ChecksumArithmetic {
 		return isCheckable(this.#problem) ? 'float32' : 'float64';
 	}
 
 	async checksum(image: PlaneView, result: PlaneView, scheme: ChecksumScheme, signal?: AbortSignal): Promise<ChecksumFindings> {
-		if (!isCheckable(this.#problem)) return findSuspects({ problem: this.#problem, scheme, image, result }, signal);
-		const session = await this.#holder.current();
-		return this.#find(session, scheme, { at: 'host', image, result }, signal);
+		const found = await this.#find(await this.#holder.current(), scheme, { at: 'host', image, result }, signal);
+		return found ?? findSuspects({ problem: this.#problem, scheme, image, result }, signal);
 	}
 
 	/**
 	 * The sums of a checksum over arrays in device memory; what comes back is which of them differ.
 	 *
-	 * @returns undefined where it takes the host: elements of 8 bytes
+	 * @returns undefined where the device cannot form them
 	 */
 	async checksumResident(x: GpuArray, y: GpuArray, scheme: ChecksumScheme, signal?: AbortSignal): Promise<ChecksumFindings | undefined> {
-		if (!isCheckable(this.#problem)) return undefined;
 		const session = await this.#holder.current();
 		x.expect(session, this.#problem.image);
 		y.expect(session, this.#problem.output);
@@ -154,12 +152,20 @@ export class WebGpuExecutable implements Executable {
 		}
 	}
 
-	async #find(session: DeviceSession, scheme: ChecksumScheme, arrays: ChecksumArrays, signal?: AbortSignal): Promise<ChecksumFindings> {
+	async #find(
+		session: DeviceSession,
+		scheme: ChecksumScheme,
+		arrays: ChecksumArrays,
+		signal?: AbortSignal,
+	): Promise<ChecksumFindings | undefined> {
+		if (!isCheckable(this.#problem)) return undefined;
 		const limits = arrays.at === 'host' ? this.#limits : this.#residentLimits;
 		try {
 			return await findOnDevice(session, this.#problem, scheme, arrays, limits, signal);
 		} catch (error) {
-			throw asUserError(this.#describeMemory(error));
+			const tooLarge = error instanceof OutOfDeviceMemory || (error instanceof FaltungError && error.code === 'LIMIT_EXCEEDED');
+			if (tooLarge) return undefined;
+			throw error;
 		}
 	}
 
