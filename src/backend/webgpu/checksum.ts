@@ -251,7 +251,7 @@ class DeviceChecksum {
 		const uniforms = new Uint32Array((slot / 4) * 3 * dispatches.length);
 		const uniformBuffer = await lease.take(uniforms.byteLength, USAGE.UNIFORM | USAGE.COPY_DST);
 		upload.push([uniformBuffer, uniforms]);
-		const drain = await lease.take(found.size, USAGE.MAP_READ | USAGE.COPY_DST);
+		const head = await lease.take(4 * HEAD_WORDS, USAGE.MAP_READ | USAGE.COPY_DST);
 
 		const { settled } = errors.scope(() => {
 			const encoder = device.createCommandEncoder({ label: 'checksum' });
@@ -296,12 +296,27 @@ class DeviceChecksum {
 				const entries = bindGroupEntries('checksum', resources, 'compare');
 				run(compare, device.createBindGroup({ layout: compare.layout, entries }), dispatch.compare.count);
 			}
-			encoder.copyBufferToBuffer(found.buffer, 0, drain, 0, found.size);
+			encoder.copyBufferToBuffer(found.buffer, 0, head, 0, 4 * HEAD_WORDS);
 			for (const [buffer, contents] of upload) queue.writeBuffer(buffer, 0, contents);
 			queue.submit([encoder.finish()]);
 		}, sizes[2] * sizes[3]);
-		const drained = buffers.drain(drain, found.size, (memory) => readFound(new Uint32Array(memory.slice(0, found.size)), scheme, piece));
-		const [findings] = await errors.all([drained, settled] as const);
-		return findings;
+		const drained = buffers.drain(head, 4 * HEAD_WORDS, (memory) => new Uint32Array(memory.slice(0, 4 * HEAD_WORDS)));
+		const [header] = await errors.all([drained, settled] as const);
+		return readFound(header[0] === 0 ? header : await this.#readSuspects(lease, found, header[0] as number), scheme, piece);
+	}
+
+	/** Reads the suspects that the device has noted. */
+	async #readSuspects(lease: Lease, found: PieceMemory, count: number): Promise<Uint32Array> {
+		const { device, errors, buffers } = this.#session;
+		const size = Math.min(found.size, 4 * (HEAD_WORDS + SUSPECT_WORDS * count));
+		const drain = await lease.take(size, USAGE.MAP_READ | USAGE.COPY_DST);
+		const { settled } = errors.scope(() => {
+			const encoder = device.createCommandEncoder({ label: 'checksum' });
+			encoder.copyBufferToBuffer(found.buffer, 0, drain, 0, size);
+			device.queue.submit([encoder.finish()]);
+		}, size);
+		const drained = buffers.drain(drain, size, (memory) => new Uint32Array(memory.slice(0, size)));
+		const [words] = await errors.all([drained, settled] as const);
+		return words;
 	}
 }
