@@ -383,6 +383,7 @@ describe('a store that is not linear is UNSUPPORTED before any work', () => {
 		['float sums that may saturate in u8', bytes, loud, {}],
 		['float sums that may wrap in u8', bytes, loud, { overflow: 'wrap' }],
 		['scaled integer sums that may saturate', bytes, [[1]], { scale: 1.5 }],
+		['sums a little below 0 that are rounded down in u8', bytes, [[-1e-4]], { rounding: 'floor' }],
 		['a float image stored as u8', floats, real, { outputDtype: 'uint8' }],
 	] as const)('%s', async (_, image, taps_, options) => {
 		const never = fakeBackend(referenceBackend);
@@ -400,6 +401,8 @@ describe('a store that is not linear is UNSUPPORTED before any work', () => {
 	test.each([
 		['u8 sums proven within u8', bytes, [[1]], {}],
 		['an average of u8', bytes, real, {}],
+		['sums a little below 0 that are rounded to 0', bytes, [[-1e-4]], {}],
+		['and that are cut off', bytes, [[-3e-3]], { rounding: 'truncate', overflow: 'wrap' }],
 		['a throwing store that did not throw', { ...bytes, data: bytes.data.map((v) => v >> 2) }, kernel, { overflow: 'throw' }],
 		['a float image under throw', floats, real, { outputDtype: 'uint8', overflow: 'throw' }],
 		['scaled integer sums within u8', bytes, kernel, { scale: 0.25 }],

@@ -215,13 +215,13 @@ export const mayOverflow = (model: ErrorModel, terms: PixelTerms): boolean =>
 // ── stores ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The reals that one stored value stands for; ends are taken as included. */
-interface Interval {
+export interface Interval {
 	readonly low: number;
 	readonly high: number;
 }
 
 /** The reals that a rounding mode sends to the integer r. */
-function roundingPreimage(r: number, rounding: Rounding): Interval {
+export function roundingPreimage(r: number, rounding: Rounding): Interval {
 	switch (rounding) {
 		case 'nearest-even':
 		case 'half-away':

@@ -9,7 +9,7 @@
  * Every result row is in exactly d of these sums, under d different weights. Filtering rows commutes with the convolution, so S
  * must equal the window applied to the image's rows, filtered alike: O(1) multiply-adds a pixel.
  */
-import { type ChecksumArithmetic, checksumNoise, type ErrorModel } from './bounds.ts';
+import { type ChecksumArithmetic, checksumNoise, type ErrorModel, roundingPreimage } from './bounds.ts';
 import { DTYPES } from './dtype.ts';
 import { cannotOverflow, isPlain, type KernelWindow, type Problem, sumMagnitude } from './problem.ts';
 import { randomStream } from './random.ts';
@@ -73,11 +73,14 @@ export function checksumRefusal(problem: Problem): string | undefined {
 		return saturating(problem);
 	}
 	if (DTYPES[problem.image.dtype].float) return saturating(problem);
+	const { rounding } = problem;
+	const [lowest, highest] = [roundingPreimage(min, rounding).low, roundingPreimage(max, rounding).high];
 	const within = problem.scale.every((scale, channel) => {
 		const window = problem.windows[channel % problem.windows.length] as KernelWindow;
 		const { low, high } = realRange(problem, window);
 		const bias = problem.bias[channel] as number;
-		return Math.min(scale * low, scale * high) + bias >= min - 0.5 && Math.max(scale * low, scale * high) + bias <= max + 0.5;
+		const [least, most] = [Math.min(scale * low, scale * high) + bias, Math.max(scale * low, scale * high) + bias];
+		return (rounding === 'floor' ? least >= lowest : least > lowest) && most < highest;
 	});
 	return within ? undefined : saturating(problem);
 }

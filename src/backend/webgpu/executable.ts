@@ -165,7 +165,7 @@ export class WebGpuExecutable implements Executable {
 		} catch (error) {
 			const tooLarge = error instanceof OutOfDeviceMemory || (error instanceof FaltungError && error.code === 'LIMIT_EXCEEDED');
 			if (tooLarge) return undefined;
-			throw error;
+			throw arrays.at === 'host' ? asUserError(error) : error;
 		}
 	}
 
