@@ -176,7 +176,7 @@ describe('random problems', () => {
 		process.stderr.write(`  checksums: ${JSON.stringify(counts)} of ${tried} problems, seed ${SEED}\n`);
 		expect(failures, `FALTUNG_SEED=${SEED}`).toEqual([]);
 		if (ASKED === undefined) for (const [what, count] of Object.entries(counts)) expect(count, what).toBeGreaterThan(10);
-	}, 300_000);
+	}, Math.max(300_000, 300 * cases));
 });
 
 // ── faults ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
