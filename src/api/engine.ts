@@ -282,7 +282,7 @@ export class Engine {
 			throw new FaltungError('UNSUPPORTED', `The backend ${backend.name} cannot work on arrays in device memory.`);
 		const result = await executable.runResident(array, run.signal);
 		if (this.#settings.verify !== undefined && this.#settings.verify !== false)
-			await this.#verifyResident(prepared, backend, executable, array, result, run.signal);
+			await this.#verifyResident(prepared, backend, array, result, run.signal);
 		return result;
 	}
 
@@ -302,7 +302,6 @@ export class Engine {
 	async #verifyResident(
 		prepared: Prepared,
 		backend: Backend,
-		executable: ResidentExecutable,
 		array: GpuArray,
 		result: GpuArray,
 		signal: AbortSignal | undefined,
@@ -316,8 +315,9 @@ export class Engine {
 			return;
 		}
 		if (this.#settings.verify === 'checksum' && elementCount(problem.output.shape) > 0) {
-			const find = executable.checksumResident.bind(executable);
-			if (await verifySums(problem, plan, { image: array, result }, find, signal)) return;
+			const executable = await this.#executable(prepared, plan, backend);
+			const find = isResident(executable) ? executable.checksumResident.bind(executable) : undefined;
+			if (find !== undefined && (await verifySums(problem, plan, { image: array, result }, find, signal))) return;
 		}
 		const image = snapshotImage(await array.read(), array.layout);
 		const { view } = snapshotImage(await result.read(), result.layout);
