@@ -27,7 +27,7 @@ import { imageOf, outOf, problemOf, ragged, type Spec } from './problems.ts';
 const ASKED = process.env.FALTUNG_CASES === undefined ? undefined : Number(process.env.FALTUNG_CASES);
 const SEED = process.env.FALTUNG_SEED === undefined ? freshSeed() : Number(process.env.FALTUNG_SEED);
 /** Consecutive seeds that share their dtypes: each combination costs a compile or two. */
-const PER_FAMILY = 16;
+const PER_FAMILY = 8;
 
 type Out = PlaneView & { data: TypedArray };
 
@@ -142,7 +142,7 @@ function spoil(random: Random, out: Out, at: PerAxis, detects: number): boolean 
 }
 
 describe('random problems', () => {
-	const cases = ASKED ?? (process.env.FALTUNG_TEST_ADAPTER_KIND === 'swiftshader' ? 32 : 320);
+	const cases = ASKED ?? (process.env.FALTUNG_TEST_ADAPTER_KIND === 'swiftshader' ? 32 : 256);
 
 	it(`${cases}, seed ${SEED}: clean results agree, one wrong pixel is found`, async () => {
 		const counts = { modular: 0, float: 0, odd: 0, spoilt: 0, packed: 0 };
@@ -175,7 +175,7 @@ describe('random problems', () => {
 		}
 		process.stderr.write(`  checksums: ${JSON.stringify(counts)} of ${tried} problems, seed ${SEED}\n`);
 		expect(failures, `FALTUNG_SEED=${SEED}`).toEqual([]);
-		if (ASKED === undefined) for (const [what, count] of Object.entries(counts)) expect(count, what).toBeGreaterThan(10);
+		if (cases >= 256) for (const [what, count] of Object.entries(counts)) expect(count, what).toBeGreaterThan(0);
 	}, Math.max(300_000, 300 * cases));
 });
 
