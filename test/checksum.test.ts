@@ -8,6 +8,7 @@
 import { describe, expect, test } from 'vitest';
 import { referenceBackend } from '../src/backend/reference.ts';
 import { loadBackend } from '../src/backend/registry.ts';
+import type { ChecksumArithmetic } from '../src/core/bounds.ts';
 import { verifyChecksum } from '../src/core/checksum.ts';
 import { type ChecksumScheme, checksumScheme } from '../src/core/checksum-scheme.ts';
 import { type ChecksumFindings, findSuspects, SUSPECT_LIMIT } from '../src/core/checksum-sums.ts';
@@ -34,6 +35,7 @@ interface Seen {
 	readonly task: VerifyTask;
 	readonly find: (scheme: ChecksumScheme) => Promise<ChecksumFindings>;
 	readonly scheme: ChecksumScheme;
+	readonly arithmetic: ChecksumArithmetic | undefined;
 	readonly findings: ChecksumFindings;
 }
 
@@ -48,11 +50,13 @@ function watched(real: Backend, see: (seen: Seen) => void): Backend {
 			return {
 				plan,
 				run: (image, out, signal) => inner.run(image, out, signal),
+				checksumArithmetic: inner.checksumArithmetic,
 				checksum: async (image, result, scheme, signal) => {
 					const find = (another: ChecksumScheme) =>
 						inner.checksum?.(image, result, another, signal) ?? findSuspects({ problem, scheme: another, image, result }, signal);
 					const findings = await find(scheme);
-					see({ task: { problem, model: plan.model, plan: plan.name, tile: plan.tile, image, result }, find, scheme, findings });
+					const task = { problem, model: plan.model, plan: plan.name, tile: plan.tile, image, result };
+					see({ task, find, scheme, arithmetic: inner.checksumArithmetic, findings });
 					return findings;
 				},
 				dispose: () => {},
@@ -153,7 +157,7 @@ describe.each(tested)(`$name, seed ${seed}`, ({ name }) => {
 				await expect(checked(name, image as never, kernel as never, options_)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
 				return;
 			}
-			const { findings, verification, task, find, scheme } = await checked(name, image as never, kernel as never, options_);
+			const { findings, verification, task, find, scheme, arithmetic } = await checked(name, image as never, kernel as never, options_);
 			expect(findings.count).toBe(0);
 			expect(verification).toMatchObject({ method: 'checksum', pixels: task.result.data.length, miss: expect.any(Number) });
 			if (verification?.detects === 0) expect(verification.miss).toBeLessThan(2 ** -30);
@@ -166,11 +170,11 @@ describe.each(tested)(`$name, seed ${seed}`, ({ name }) => {
 				const by = Math.max(1, Math.ceil(2 * (verification?.detects ?? 0)));
 				if (by > 100) break; // more than a byte holds
 				task.result.data[at] = (typeof before === 'bigint' ? before + 1n : task.result.dtype === 'float16' ? 0x7000 : before + by) as never;
-				const another = { ...checksumScheme(task.problem, task.model, k), strip: scheme.strip };
+				const another = { ...checksumScheme(task.problem, task.model, k, arithmetic), strip: scheme.strip };
 				const [own, plain] = [await find(another), await findSuspects({ ...task, scheme: another }, undefined)];
 				expect(own.suspects.toSorted(order)).toEqual(plain.suspects.map(bare).toSorted(order));
 				expect(own.count, `${k}: one pixel of ${task.result.data.length}`).toBeGreaterThan(0);
-				await expect(verifyChecksum(task, { seed: k }, (__, ___, chosen) => find(chosen))).rejects.toMatchObject({
+				await expect(verifyChecksum(task, { seed: k, arithmetic }, (__, ___, chosen) => find(chosen))).rejects.toMatchObject({
 					code: 'VERIFICATION_FAILED',
 				});
 				task.result.data[at] = before as never;
@@ -379,6 +383,7 @@ describe('a store that is not linear is UNSUPPORTED before any work', () => {
 		['float sums that may saturate in u8', bytes, loud, {}],
 		['float sums that may wrap in u8', bytes, loud, { overflow: 'wrap' }],
 		['scaled integer sums that may saturate', bytes, [[1]], { scale: 1.5 }],
+		['sums a little below 0 that are rounded down in u8', bytes, [[-1e-4]], { rounding: 'floor' }],
 		['a float image stored as u8', floats, real, { outputDtype: 'uint8' }],
 	] as const)('%s', async (_, image, taps_, options) => {
 		const never = fakeBackend(referenceBackend);
@@ -396,6 +401,8 @@ describe('a store that is not linear is UNSUPPORTED before any work', () => {
 	test.each([
 		['u8 sums proven within u8', bytes, [[1]], {}],
 		['an average of u8', bytes, real, {}],
+		['sums a little below 0 that are rounded to 0', bytes, [[-1e-4]], {}],
+		['and that are cut off', bytes, [[-3e-3]], { rounding: 'truncate', overflow: 'wrap' }],
 		['a throwing store that did not throw', { ...bytes, data: bytes.data.map((v) => v >> 2) }, kernel, { overflow: 'throw' }],
 		['a float image under throw', floats, real, { outputDtype: 'uint8', overflow: 'throw' }],
 		['scaled integer sums within u8', bytes, kernel, { scale: 0.25 }],

@@ -25,7 +25,7 @@ import { checkGeometry } from './geometry.ts';
 import { race } from './measure.ts';
 import { checkAgainstKernel, type PlanSettings, type RunSettings, valueFor } from './options.ts';
 import type { ConvolveResult, Report } from './report.ts';
-import { verifySample } from './resident.ts';
+import { type ResidentFinder, verifySample, verifySums } from './resident.ts';
 import { allocate, overflowError } from './results.ts';
 import { distrust, type Selection, selectBackends, WRONG_BEFORE } from './select.ts';
 import { type Kept, Shelf } from './shelf.ts';
@@ -49,6 +49,7 @@ const backendOf = ({ backends }: Prepared, plan: Plan): Backend => backends.find
 /** An executable that also works on arrays in device memory. */
 interface ResidentExecutable extends Executable {
 	runResident(array: GpuArray, signal?: AbortSignal): Promise<GpuArray>;
+	readonly checksumResident: ResidentFinder;
 }
 
 const isResident = (executable: Executable): executable is ResidentExecutable => 'runResident' in executable;
@@ -283,7 +284,8 @@ export class Engine {
 		const task = { problem, model: plan.model, plan: plan.name, tile: plan.tile, image: image.view, result: out.view };
 		if (method === 'checksum') {
 			const executable = await this.#executable(prepared, plan, backend);
-			return verifyChecksum(task, { seed: freshSeed(), signal }, executable.checksum?.bind(executable));
+			const choice = { seed: freshSeed(), signal, arithmetic: executable.checksumArithmetic };
+			return verifyChecksum(task, choice, executable.checksum?.bind(executable));
 		}
 		const count = sampleCount(problem, plan.predicted.milliseconds);
 		return verify(task, { method, count, seed: freshSeed(), signal });
@@ -296,7 +298,6 @@ export class Engine {
 	async runResident(array: GpuArray, run: RunSettings): Promise<GpuArray> {
 		throwIfAborted(run.signal);
 		if (run.out !== undefined) throw invalid('none beside a GpuArray (the result stays on its device)', 'option out', 'one');
-		if (this.#settings.verify === 'checksum') throw noResidentChecksum();
 		const backend = this.#ownerOf(array);
 		const { dtype, layout, shape } = array;
 		if ((this.#settings.layout ?? layout) !== layout)
@@ -336,7 +337,10 @@ export class Engine {
 		return owner;
 	}
 
-	/** Reads back what the verification looks at: the windows of the sampled pixels for 'sample', all of both arrays else. */
+	/**
+	 * Reads back what the verification looks at: the windows of the sampled pixels for 'sample', nothing for 'checksum' where the device forms
+	 * the sums and they agree, all of both arrays else.
+	 */
 	async #verifyResident(
 		prepared: Prepared,
 		backend: Backend,
@@ -346,9 +350,16 @@ export class Engine {
 	): Promise<void> {
 		const { problem, plan } = prepared.decision;
 		const count = sampleCount(problem, plan.predicted.milliseconds);
-		if (this.#settings.verify === 'sample' && count < elementCount(problem.output.shape)) {
+		// a sum by Fourier transforms is judged by its whole region
+		const sparse = plan.model.transformed === undefined && count < elementCount(problem.output.shape);
+		if (this.#settings.verify === 'sample' && sparse) {
 			await verifySample(problem, plan, { image: array, result }, count, signal);
 			return;
+		}
+		if (this.#settings.verify === 'checksum' && elementCount(problem.output.shape) > 0) {
+			const executable = await this.#executable(prepared, plan, backend);
+			const find = isResident(executable) ? executable.checksumResident.bind(executable) : undefined;
+			if (find !== undefined && (await verifySums(problem, plan, { image: array, result }, find, signal))) return;
 		}
 		const image = snapshotImage(await array.read(), array.layout);
 		const { view } = snapshotImage(await result.read(), result.layout);
@@ -442,9 +453,3 @@ function refuseChecksum(problem: Problem): void {
 		`Expected a linear store for verify 'checksum' but received ${describe(problem)}: ${reason}. Use verify 'sample' or 'full'.`,
 	);
 }
-
-const noResidentChecksum = (): FaltungError =>
-	new FaltungError(
-		'UNSUPPORTED',
-		"Expected false, 'sample' or 'full' for option verify beside a GpuArray but received 'checksum', which this version computes on the host alone. Convolve a typed array, or use 'full'.",
-	);

@@ -7,6 +7,7 @@
  * Order: runs of one Executable may overlap; each sees its own image and out. Ownership: image and out belong to the
  * caller; whatever an Executable holds (kernel copies, pipelines, device buffers) is freed by its dispose().
  */
+import type { ChecksumArithmetic } from '../core/bounds.ts';
 import type { ChecksumScheme } from '../core/checksum-scheme.ts';
 import type { ChecksumFindings } from '../core/checksum-sums.ts';
 import type { Dtype, TypedArray } from '../core/dtype.ts';
@@ -83,6 +84,8 @@ export interface Executable {
 	 * core/checksum-sums.ts are taken, which also say what must be found.
 	 */
 	checksum?(image: PlaneView, out: PlaneView, scheme: ChecksumScheme, signal?: AbortSignal): Promise<ChecksumFindings>;
+	/** What checksum() sums floats in; default float64. */
+	readonly checksumArithmetic?: ChecksumArithmetic | undefined;
 	/** Frees what the executable holds; idempotent. Never called while a run is pending. */
 	dispose(): void;
 }

@@ -215,13 +215,13 @@ export const mayOverflow = (model: ErrorModel, terms: PixelTerms): boolean =>
 // ── stores ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The reals that one stored value stands for; ends are taken as included. */
-interface Interval {
+export interface Interval {
 	readonly low: number;
 	readonly high: number;
 }
 
 /** The reals that a rounding mode sends to the integer r. */
-function roundingPreimage(r: number, rounding: Rounding): Interval {
+export function roundingPreimage(r: number, rounding: Rounding): Interval {
 	switch (rounding) {
 		case 'nearest-even':
 		case 'half-away':
@@ -292,11 +292,25 @@ const CHECKSUM_DEVIATIONS = 5;
 /** Roundings of a projection beside its rows, its window and the store: scale, bias, their product and sums on either side. */
 const PROJECTION_DEPTH = 12;
 
+/** What the sums of a checksum of floats are formed in. 'float32' is that of WGSL: either neighbour of a result, subnormals flushed. */
+export type ChecksumArithmetic = 'float64' | 'float32';
+
+const CHECKSUM_UNITS = {
+	float64: { unit: 2 ** -53, tiny: 0 },
+	float32: { unit: 2 * DTYPES.float32.unit, tiny: DTYPES.float32.tiny },
+} as const;
+
 /**
  * How far the checksum of `length` outputs of one channel, weighted by at most 1 with random signs, may be off by rounding
  * alone, where no pixel exceeds M: `slope·M + offset`. docs/numerics.md, "Checksums".
  */
-export function checksumNoise(problem: Problem, model: ErrorModel, channel: number, length: number): { slope: number; offset: number } {
+export function checksumNoise(
+	problem: Problem,
+	model: ErrorModel,
+	channel: number,
+	length: number,
+	arithmetic: ChecksumArithmetic = 'float64',
+): { slope: number; offset: number } {
 	const window = problem.windows[channel % problem.windows.length] as KernelWindow;
 	const [scale, bias] = [Math.abs(problem.scale[channel] as number), Math.abs(problem.bias[channel] as number)];
 	const count = window.taps.length;
@@ -304,12 +318,15 @@ export function checksumNoise(problem: Problem, model: ErrorModel, channel: numb
 	for (const tap of window.taps) taps += Math.abs(Number(tap));
 	const { float, tiny, unit } = DTYPES[problem.output.dtype];
 	const reach = Math.min(length, CHECKSUM_DEVIATIONS * Math.sqrt(length));
-	const own = gamma(length + rowBlockedDepth(window) + PROJECTION_DEPTH, 2 ** -53) * length;
+	const sums = CHECKSUM_UNITS[arithmetic];
+	const own = gamma(length + rowBlockedDepth(window) + PROJECTION_DEPTH, sums.unit) * length;
+	// pixels, products and sums of the rows under every tap, then taps, products and sums of the window; the result's rows; the rest
+	const flushed = (largest: number) => sums.tiny * (scale * (3 * length * taps + count * (length * largest + 2)) + 3 * length + 8);
 	const at = (largest: number): number => {
 		const value = scale * taps * largest + bias;
 		const pixel = pixelBound(model, { magnitude: taps * largest, taps, pixels: count * largest, largest, count, scale, bias });
 		const store = float ? (unit > model.unit ? unit * (value + pixel) + tiny : 0) : problem.rounding === 'truncate' ? 1 : 0.5;
-		return reach * (pixel + store) + 2 * own * (value + pixel);
+		return reach * (pixel + store) + 2 * own * (value + pixel) + flushed(largest);
 	};
 	const offset = at(0);
 	return { slope: at(1) - offset, offset };

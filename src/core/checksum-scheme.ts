@@ -9,12 +9,12 @@
  * Every result row is in exactly d of these sums, under d different weights. Filtering rows commutes with the convolution, so S
  * must equal the window applied to the image's rows, filtered alike: O(1) multiply-adds a pixel.
  */
-import { checksumNoise, type ErrorModel } from './bounds.ts';
+import { type ChecksumArithmetic, checksumNoise, type ErrorModel, roundingPreimage } from './bounds.ts';
 import { DTYPES } from './dtype.ts';
 import { cannotOverflow, isPlain, type KernelWindow, type Problem, sumMagnitude } from './problem.ts';
 import { randomStream } from './random.ts';
 
-/** What S may look like. All but 'modular' are summed in float64. */
+/** What S may look like. All but 'modular' are summed in float64, 'float' on a device in float32. */
 export type ChecksumKind =
 	/** Sums modulo 2^n of integer outputs of n bits; weights 0 and 1. */
 	| 'modular'
@@ -44,8 +44,8 @@ export interface ChecksumScheme {
 	readonly miss: number;
 }
 
-/** Windows of this many rows: long ones cost less, short ones see smaller errors. */
-const LENGTH = { exact: 128, float: 128, rounded: 32, modular: 512 } as const;
+/** Windows of this many rows: long ones cost less, short ones see smaller errors. `single`: floats and rounded stores in float32. */
+const LENGTH = { exact: 128, float: 128, rounded: 32, modular: 512, single: 16 } as const;
 
 /** Columns of a block: its open sums stay in the first-level cache. */
 const STRIP = 512;
@@ -73,11 +73,14 @@ export function checksumRefusal(problem: Problem): string | undefined {
 		return saturating(problem);
 	}
 	if (DTYPES[problem.image.dtype].float) return saturating(problem);
+	const { rounding } = problem;
+	const [lowest, highest] = [roundingPreimage(min, rounding).low, roundingPreimage(max, rounding).high];
 	const within = problem.scale.every((scale, channel) => {
 		const window = problem.windows[channel % problem.windows.length] as KernelWindow;
 		const { low, high } = realRange(problem, window);
 		const bias = problem.bias[channel] as number;
-		return Math.min(scale * low, scale * high) + bias >= min - 0.5 && Math.max(scale * low, scale * high) + bias <= max + 0.5;
+		const [least, most] = [Math.min(scale * low, scale * high) + bias, Math.max(scale * low, scale * high) + bias];
+		return (rounding === 'floor' ? least >= lowest : least > lowest) && most < highest;
 	});
 	return within ? undefined : saturating(problem);
 }
@@ -118,14 +121,23 @@ function dtypeMagnitude(problem: Problem): number {
 	return float ? 0 : Math.max(-min, max);
 }
 
-/** The scheme of a problem that checksumRefusal does not refuse. */
-export function checksumScheme(problem: Problem, model: ErrorModel, seed: number): ChecksumScheme {
+/**
+ * The scheme of a problem that checksumRefusal does not refuse.
+ *
+ * @param arithmetic 'float32': of sums on a device, where all integers are taken modulo 2^n and a block has all columns
+ */
+export function checksumScheme(
+	problem: Problem,
+	model: ErrorModel,
+	seed: number,
+	arithmetic: ChecksumArithmetic = 'float64',
+): ChecksumScheme {
 	const random = randomStream(seed);
 	const channels = problem.scale.length;
-	const none = { slope: new Float64Array(channels), offset: new Float64Array(channels), largest: 1, centre: 0, strip: STRIP };
+	const none = { slope: new Float64Array(channels), offset: new Float64Array(channels), largest: 1, centre: 0, strip: stripOf(arithmetic) };
 	const integers = problem.sum === 'integer' && isPlain(problem) && !DTYPES[problem.output.dtype].float;
-	if (!integers) return floatScheme(problem, model, random);
-	const most = Number(exactWeight(problem));
+	if (!integers) return floatScheme(problem, model, random, arithmetic);
+	const most = arithmetic === 'float64' ? Number(exactWeight(problem)) : 0;
 	const samples = Math.ceil(31 / Math.log2(2 * most)); // (2·most)^−samples: 2·most weights are equally likely
 	if (most > 1 && samples <= MOST_EXACT_SAMPLES) {
 		const weights = Float64Array.from({ length: LENGTH.exact }, () => (1 + random.below(most)) * sign(random));
@@ -138,20 +150,29 @@ export function checksumScheme(problem: Problem, model: ErrorModel, seed: number
 
 const sign = (random: ReturnType<typeof randomStream>): number => (random.uint32() >>> 31 === 1 ? -1 : 1);
 
-function floatScheme(problem: Problem, model: ErrorModel, random: ReturnType<typeof randomStream>): ChecksumScheme {
+const stripOf = (arithmetic: ChecksumArithmetic): number => (arithmetic === 'float32' ? Infinity : STRIP);
+
+function floatScheme(
+	problem: Problem,
+	model: ErrorModel,
+	random: ReturnType<typeof randomStream>,
+	arithmetic: ChecksumArithmetic,
+): ChecksumScheme {
 	const { float } = DTYPES[problem.output.dtype];
-	const length = float ? LENGTH.float : LENGTH.rounded;
-	const noise = problem.scale.map((_, channel) => checksumNoise(problem, model, channel, length));
+	const single = arithmetic === 'float32';
+	const length = single ? LENGTH.single : float ? LENGTH.float : LENGTH.rounded;
+	const noise = problem.scale.map((_, channel) => checksumNoise(problem, model, channel, length, arithmetic));
+	const weight = () => (LEAST_WEIGHT + (1 - LEAST_WEIGHT) * random.float()) * sign(random);
 	return {
 		kind: 'float',
 		length,
 		samples: FLOAT_SAMPLES,
-		weights: Float64Array.from({ length }, () => (LEAST_WEIGHT + (1 - LEAST_WEIGHT) * random.float()) * sign(random)),
+		weights: Float64Array.from({ length }, () => (single ? Math.fround(weight()) : weight())),
 		slope: Float64Array.from(noise, ({ slope }) => slope),
 		offset: Float64Array.from(noise, ({ offset }) => offset),
 		largest: dtypeMagnitude(problem),
 		centre: !float && problem.rounding === 'floor' ? 0.5 : 0,
-		strip: STRIP,
+		strip: stripOf(arithmetic),
 		miss: (8 / (100 * CERTAIN)) ** FLOAT_SAMPLES,
 	};
 }

@@ -2,6 +2,7 @@
  * `verify: 'checksum'`: every pixel of a result, at O(pixels) cost. Sums over windows of rows are compared first; the pixels of
  * those that differ are then recomputed by the oracle, so that nothing is reported that is not wrong, whatever a sum's rounding.
  */
+import type { ChecksumArithmetic } from './bounds.ts';
 import { breather } from './breathe.ts';
 import { CERTAIN, type ChecksumScheme, checksumScheme } from './checksum-scheme.ts';
 import { type ChecksumFindings, findSuspects, type Suspect } from './checksum-sums.ts';
@@ -19,17 +20,17 @@ const AFTER_THE_FIRST = 16;
 /**
  * Checks a whole result by sums over it.
  *
- * @param find the backend's own sums; default: those of checksum-sums.ts
+ * @param find the backend's own sums, in choice.arithmetic; default: those of checksum-sums.ts
  * @throws VerificationError with the worst pixel of the windows that were looked at
  */
 export async function verifyChecksum(
 	task: VerifyTask,
-	choice: { seed: number; signal?: AbortSignal | undefined },
+	choice: { seed: number; signal?: AbortSignal | undefined; arithmetic?: ChecksumArithmetic | undefined },
 	find?: SuspectFinder,
 ): Promise<Verification> {
 	const { problem, image, result } = task;
 	const { seed, signal } = choice;
-	const scheme = checksumScheme(problem, task.model, seed);
+	const scheme = checksumScheme(problem, task.model, seed, choice.arithmetic);
 	const found = await (find === undefined ? findSuspects({ problem, scheme, image, result }, signal) : find(image, result, scheme, signal));
 	await confirm(task, found.suspects, choice);
 	// too many to be told apart and none of those wrong: pixels that are not finite, most likely

@@ -43,23 +43,24 @@ describe('convolver.run on arrays in device memory', () => {
 		await c.dispose();
 	});
 
-	describe("with verify: 'sample'", () => {
-		/** Bytes that reach the host while `work` runs. */
-		async function bytesMapped(work: () => Promise<void>): Promise<number> {
-			const prototype = Object.getPrototypeOf(gpu.device.createBuffer({ size: 4, usage: 8 })) as GPUBuffer;
-			const original = prototype.mapAsync;
-			let bytes = 0;
-			prototype.mapAsync = function (this: GPUBuffer, mode, offset, size) {
-				if (mode === 1) bytes += size ?? this.size;
-				return original.call(this, mode, offset, size);
-			};
-			try {
-				await work();
-			} finally {
-				prototype.mapAsync = original;
-			}
-			return bytes;
+	/** Bytes that reach the host while `work` runs. */
+	async function bytesMapped(work: () => Promise<void>): Promise<number> {
+		const prototype = Object.getPrototypeOf(gpu.device.createBuffer({ size: 4, usage: 8 })) as GPUBuffer;
+		const original = prototype.mapAsync;
+		let bytes = 0;
+		prototype.mapAsync = function (this: GPUBuffer, mode, offset, size) {
+			if (mode === 1) bytes += size ?? this.size;
+			return original.call(this, mode, offset, size);
+		};
+		try {
+			await work();
+		} finally {
+			prototype.mapAsync = original;
 		}
+		return bytes;
+	}
+
+	describe("with verify: 'sample'", () => {
 		const side = 700;
 		const large = { data: Uint8Array.from({ length: side * side }, (_, k) => (k * 7919) % 251), shape: [side, side] };
 
@@ -115,6 +116,108 @@ describe('convolver.run on arrays in device memory', () => {
 			expect(y.layout).toBe('HWC');
 			await c.dispose();
 		});
+	});
+
+	describe("with verify: 'checksum'", () => {
+		const side = 700;
+		const large = { data: Uint8Array.from({ length: side * side }, (_, k) => (k * 7919) % 251), shape: [side, side] };
+		const floats = { data: Float32Array.from(large.data, (value) => value / 251), shape: large.shape };
+		const int64 = { data: BigInt64Array.from(image.data, BigInt), shape: image.shape };
+		const wide = { data: Uint16Array.from(image.data), shape: [1, 33, 47], layout: 'CHW' } as const;
+		const smooth = kernels.gaussian({ sigma: 1 });
+
+		/** Changes a few bytes of the image once the result has been computed, by the first submit. */
+		async function spoilt(x: { buffer: GPUBuffer }, work: () => Promise<unknown>): Promise<unknown> {
+			const { queue } = gpu.device;
+			const submit = queue.submit.bind(queue);
+			queue.submit = (commands) => {
+				submit(commands);
+				queue.submit = submit;
+				queue.writeBuffer(x.buffer, 1000, Uint8Array.of(1, 2, 63, 64));
+			};
+			try {
+				return await work();
+			} finally {
+				queue.submit = submit;
+			}
+		}
+
+		it.each([
+			['integers', large, kernel, { overflow: 'wrap' }],
+			['floats', floats, smooth, {}],
+			['by transforms', floats, kernels.gaussian({ sigma: 3 }), { method: 'fft' }],
+			['a bank of rounded stores', wide, { data: Float32Array.of(0.5, 0.5, 0.25, 0.75), shape: [2, 1, 2] }, { layout: 'CHW' }],
+		] as const)('%s: reads no pixel back, and finds what is wrong', async (_, given, taps, more) => {
+			const c = await createConvolver(taps, { mode: 'same', boundary: 'mirror', ...more, verify: 'checksum' });
+			using x = await gpu.upload(given);
+			let y = x;
+			const bytes = await bytesMapped(async () => {
+				y = await c.run(x);
+			});
+			y.dispose();
+			expect(bytes).toBe(16);
+			await expect(spoilt(x, () => c.run(x))).rejects.toMatchObject({ code: 'VERIFICATION_FAILED', pixel: expect.any(Array) });
+			await c.dispose();
+		});
+
+		it('of 64-bit integers reads both arrays back', async () => {
+			const c = await createConvolver(kernel, { ...options, overflow: 'wrap', verify: 'checksum' });
+			using x = await gpu.upload(int64);
+			using y = await c.run(x);
+			expect(y.dtype).toBe('int64');
+			await expect(spoilt(x, () => c.run(x))).rejects.toMatchObject({ code: 'VERIFICATION_FAILED' });
+			await c.dispose();
+		});
+
+		it('tells pixels that are not finite by the oracle', async () => {
+			const data = floats.data.slice();
+			data[300 * side + 20] = Number.NaN;
+			const c = await createConvolver(smooth, { ...options, verify: 'checksum' });
+			using x = await gpu.upload({ data, shape: large.shape });
+			using y = await c.run(x);
+			expect(y.shape).toEqual(large.shape);
+			await c.dispose();
+		});
+
+		it('works in pieces, and on the host where not even those fit', async () => {
+			const part = { data: floats.data.slice(0, 90 * 80), shape: [90, 80] };
+			for (const limits of [
+				{ piece: 8192, binding: 16384 },
+				{ piece: 2048, binding: 2048 },
+			]) {
+				using small = await openWebGpu({ limits });
+				const c = await createConvolver(kernels.gaussian({ sigma: 2 }), { ...options, verify: 'checksum', backend: small });
+				using x = await small.upload(part);
+				using y = await c.run(x);
+				const { report } = await c.run(part);
+				expect((await y.read()).data).toEqual((await c.run(part)).data);
+				expect(report.verification).toMatchObject({ method: 'checksum', worst: expect.any(Number) });
+				await c.dispose();
+			}
+		});
+
+		it('halves pieces where device memory runs out', async () => {
+			using small = await openWebGpu({ memory: 2 ** 20 });
+			const r = await convolve(floats, smooth, { ...options, verify: 'checksum', backend: small });
+			expect(r.report.verification?.detects).toBeLessThan(1e-3);
+			expect(small.memory.peak).toBeLessThanOrEqual(2 ** 20);
+		});
+
+		it('refuses stores that are not linear before any work', async () => {
+			const c = await createConvolver(kernel, { mode: 'same', verify: 'checksum' });
+			using x = await gpu.upload(image);
+			await expect(c.run(x)).rejects.toMatchObject({ code: 'UNSUPPORTED', message: expect.stringContaining('linear store') });
+			await c.dispose();
+		});
+	});
+
+	it("verify: 'sample' judges sums by transforms too", async () => {
+		const floats = { data: Float32Array.from({ length: 300 * 300 }, (_, k) => ((k * 7919) % 251) / 251), shape: [300, 300] };
+		const c = await createConvolver(kernels.gaussian({ sigma: 3 }), { ...options, method: 'fft', verify: 'sample' });
+		using x = await gpu.upload(floats);
+		using y = await c.run(x);
+		expect(y.shape).toEqual([300, 300]);
+		await c.dispose();
 	});
 
 	it('a batch fills, computes and drains at the same time, in bounded memory', async () => {

@@ -35,6 +35,22 @@ function* variants(): Generator<Specialisation> {
 	yield { shader: 'compact', overrides: { WORKGROUP: 64 }, constants: {} };
 	yield* tiledVariants();
 	yield* fftVariants();
+	yield* checksumVariants();
+}
+
+/** Every dtype in both kinds of sums that take it. */
+function* checksumVariants(): Generator<Specialisation> {
+	for (const [SUM, SAMPLES] of [
+		[0, 2],
+		[2, 32],
+	] as const) {
+		yield { shader: 'checksum', entry: 'compare', overrides: { SUM, SAMPLES, WORKGROUP: 64 }, constants: {} };
+		for (const [IN, name] of DTYPE_NAMES.entries()) {
+			const { bytes, float } = DTYPES[name];
+			if (bytes > 4 || (float && SUM === 2)) continue;
+			yield { shader: 'checksum', entry: 'project', overrides: { IN, SUM, SAMPLES, WORKGROUP: 64 }, constants: {} };
+		}
+	}
 }
 
 /** Every dtype in and out, and workgroups of every size. */

@@ -2,7 +2,10 @@
  * A prepared convolution on a device. A host run goes piece by piece through a ring of mapped staging buffers, a few pieces under
  * way at a time; a resident run reads and writes device buffers and copies nothing to the host.
  */
+import type { ChecksumArithmetic } from '../../core/bounds.ts';
 import { throwIfAborted } from '../../core/breathe.ts';
+import type { ChecksumScheme } from '../../core/checksum-scheme.ts';
+import { type ChecksumFindings, findSuspects } from '../../core/checksum-sums.ts';
 import { DTYPES } from '../../core/dtype.ts';
 import { FaltungError } from '../../core/errors.ts';
 import { type PerAxis, type PlaneView, rowMajorStrides, toCanonical } from '../../core/ndarray.ts';
@@ -10,6 +13,8 @@ import type { Plan } from '../../core/plan.ts';
 import { describe, type Problem } from '../../core/problem.ts';
 import type { Executable, RunOutcome } from '../backend.ts';
 import { Lease, roundUp, USAGE } from './buffers.ts';
+import { type ChecksumArrays, findOnDevice } from './checksum.ts';
+import { isCheckable } from './checksum-tables.ts';
 import type { DeviceSession, SessionHolder } from './device.ts';
 import { arrangementOf, pieceSources, stagedDense, wholeSources } from './direct.ts';
 import { asUserError, OutOfDeviceMemory } from './errors.ts';
@@ -118,6 +123,49 @@ export class WebGpuExecutable implements Executable {
 		} catch (error) {
 			if (result !== undefined) session.buffers.destroy(result);
 			throw x.blame(error);
+		}
+	}
+
+	/** Sums that do not fit the device are formed on the host, under the same thresholds; elements of 8 bytes under those of float64. */
+	get checksumArithmetic(): ChecksumArithmetic {
+		return isCheckable(this.#problem) ? 'float32' : 'float64';
+	}
+
+	async checksum(image: PlaneView, result: PlaneView, scheme: ChecksumScheme, signal?: AbortSignal): Promise<ChecksumFindings> {
+		const found = await this.#find(await this.#holder.current(), scheme, { at: 'host', image, result }, signal);
+		return found ?? findSuspects({ problem: this.#problem, scheme, image, result }, signal);
+	}
+
+	/**
+	 * The sums of a checksum over arrays in device memory; what comes back is which of them differ.
+	 *
+	 * @returns undefined where the device cannot form them
+	 */
+	async checksumResident(x: GpuArray, y: GpuArray, scheme: ChecksumScheme, signal?: AbortSignal): Promise<ChecksumFindings | undefined> {
+		const session = await this.#holder.current();
+		x.expect(session, this.#problem.image);
+		y.expect(session, this.#problem.output);
+		try {
+			return await this.#find(session, scheme, { at: 'device', image: x.buffer, result: y.buffer }, signal);
+		} catch (error) {
+			throw x.blame(error);
+		}
+	}
+
+	async #find(
+		session: DeviceSession,
+		scheme: ChecksumScheme,
+		arrays: ChecksumArrays,
+		signal?: AbortSignal,
+	): Promise<ChecksumFindings | undefined> {
+		if (!isCheckable(this.#problem)) return undefined;
+		const limits = arrays.at === 'host' ? this.#limits : this.#residentLimits;
+		try {
+			return await findOnDevice(session, this.#problem, scheme, arrays, limits, signal);
+		} catch (error) {
+			const tooLarge = error instanceof OutOfDeviceMemory || (error instanceof FaltungError && error.code === 'LIMIT_EXCEEDED');
+			if (tooLarge) return undefined;
+			throw arrays.at === 'host' ? asUserError(error) : error;
 		}
 	}
 

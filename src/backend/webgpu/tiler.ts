@@ -126,9 +126,10 @@ export function pieceNeeds(
  * mostly be halo are cut across as well.
  *
  * @param work multiply-adds of one output
+ * @param also holds for sizes that fit in other ways too; monotone
  * @throws LIMIT_EXCEEDED where not even one output, or one grain of them, fits
  */
-export function chooseSizes(problem: Problem, limits: TileLimits, work: number, grain = FINEST): Sizes {
+export function chooseSizes(problem: Problem, limits: TileLimits, work: number, grain = FINEST, also = (_: Sizes): boolean => true): Sizes {
 	const [N, K, H, W] = problem.output.sizes;
 	const interleaved = isInterleaved(problem);
 	const cap = Math.floor(Math.min(limits.binding, limits.buffer, limits.piece) / 4) * 4;
@@ -141,7 +142,8 @@ export function chooseSizes(problem: Problem, limits: TileLimits, work: number, 
 			(!grain.sums || needs.sums <= Math.min(limits.binding, limits.buffer)) &&
 			(single || needs.products <= limits.products) &&
 			needs.input / DTYPES[problem.image.dtype].bytes < 2 ** 31 &&
-			needs.output / DTYPES[problem.output.dtype].bytes < 2 ** 31
+			needs.output / DTYPES[problem.output.dtype].bytes < 2 ** 31 &&
+			also(sizes)
 		);
 	};
 	if (fits([1, K, H, W])) return [largest(N, (n) => fits([n, K, H, W])), K, H, W];
