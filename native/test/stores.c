@@ -49,7 +49,7 @@ static int64_t random_integer(conv_accumulator accumulator) {
 		const int64_t odd = ((INT64_C(1) << 24) + 2 * below(1 << 23) + 1) * (INT64_C(1) << below(38));
 		return (chance(50) ? odd : -odd) + below(3) - 1;
 	}
-	const int64_t edge = (int64_t)(UINT64_C(1) << bits) - (bits == 63), v = chance(40) ? edge - (edge > 8 ? below(4) : 0) : below(edge);
+	const int64_t edge = (int64_t)((UINT64_C(1) << bits) - (bits == 63)), v = chance(40) ? edge - (edge > 8 ? below(4) : 0) : below(edge);
 	return chance(50) ? -v : v;
 }
 

@@ -15,7 +15,7 @@ import { between, bitsOf, chance, denseOut, judge, randomRequest, randomView, ru
 
 const seed = Number(process.env.FALTUNG_SEED ?? freshSeed());
 const only = process.env.FALTUNG_CASE;
-const CASES = 4000;
+const CASES = 2500;
 
 const isas = loadAddon().isas();
 const backends = await Promise.all(isas.map((isa) => loadNative({ isa })));

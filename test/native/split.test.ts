@@ -15,7 +15,7 @@ import { between, bitsOf, chance, denseOut, judge, plansOf, randomRequest, rando
 
 const seed = Number(process.env.FALTUNG_SEED ?? freshSeed());
 const only = process.env.FALTUNG_CASE;
-const CASES = 4000;
+const CASES = 2000;
 const TOLERANCE = 0.3;
 
 const isas = loadAddon().isas();
