@@ -65,13 +65,13 @@ static inline uint16_t NAME(double_to_half)(double d) {
 	return NAME(to_half)(x.f);
 }
 
-/* NaN becomes 0. */
 static int NAME(all_within)(const double *v, int64_t n, double low, double high) {
 	int64_t outside = 0;
 	for (int64_t i = 0; i < n; i++) outside |= v[i] < low || v[i] > high;
 	return !outside;
 }
 
+/* NaN becomes 0. */
 static void NAME(clamp_doubles)(double *v, int64_t n, double low, double high) {
 	for (int64_t i = 0; i < n; i++) {
 		double x = v[i] == v[i] ? v[i] : 0;
