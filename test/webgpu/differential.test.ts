@@ -96,9 +96,9 @@ describe.each([
 
 	it(`${cases} random problems`, () => compute(cases, randomFamily, 'auto'), 900_000);
 
-	it.skipIf(banks === 0)(`${banks} random banks by the dense shaders`, () => compute(banks, bankFamily, 'direct', 'banks'), 900_000);
+	if (banks > 0) it(`${banks} random banks by the dense shaders`, () => compute(banks, bankFamily, 'direct', 'banks'), 900_000);
 
-	it.skipIf(boxes === 0)(`${boxes} random problems of equal taps by running sums`, () => compute(boxes, equalFamily, 'box'), 900_000);
+	if (boxes > 0) it(`${boxes} random problems of equal taps by running sums`, () => compute(boxes, equalFamily, 'box'), 900_000);
 });
 
 // SwiftShader draws too few for it
