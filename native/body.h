@@ -122,7 +122,6 @@ const conv_isa NAME(conv_isa) = {
 	.store_some = NAME(store_some),
 	.has_non_finite = NAME(has_non_finite),
 	.copy = NAME(copy),
-	.copy_rows = NAME(copy_rows),
 	.multiply_add = NAME(multiply_add),
 	.checks = &NAME(checks),
 };

@@ -38,24 +38,26 @@ typedef struct conv_direct {
 
 typedef void (*conv_direct_fn)(const conv_direct *call);
 
-/* Width of a strip: one block of four AVX-512 vectors; a strip of any vector length has as many columns. */
-#define CONV_STRIP_BYTES 256
+/* Width of a block of columns: four AVX-512 vectors; a block of any vector length has as many columns. */
+#define CONV_BLOCK_BYTES 256
 
 /*
- * One call of a strip kernel: `outputs` rows of one strip, whole. Output y, column x:
+ * One call of a strip kernel: some rows of a strip of whole blocks, `from` .. `end` - 1 of those that its outputs read, top to bottom.
+ * Open totals lie in `open` between the calls. Output y, column x:
  * sum over j < window_rows, i < cols of taps[i*window_rows + j] * rows[y + j][x + i*gap].
  */
 typedef struct conv_strip {
 	const void *const *rows; /* outputs + window_rows - 1 of them */
 	int64_t shift;           /* bytes from there to the strip's first column */
-	int64_t outputs, window_rows, cols;
+	int64_t from, end;
+	int64_t blocks, outputs, window_rows, cols;
 	const void *taps;
-	int64_t gap; /* elements between tap columns */
-	void *to;
+	int64_t gap;     /* elements between tap columns */
+	void *to;        /* the first row that this call finishes */
 	int64_t to_step; /* bytes between rows */
-	void *open;      /* window_rows * CONV_STRIP_BYTES for the kernel's own use, 64-byte aligned */
+	void *open;      /* blocks * window_rows * CONV_BLOCK_BYTES, 64-byte aligned */
 	int stream;      /* non-temporal stores: every row of `to` is vector-aligned */
-	int ahead;       /* whether the next strip's pixels are prefetched */
+	int ahead;       /* whether the next row is prefetched */
 } conv_strip;
 
 typedef void (*conv_strip_fn)(const conv_strip *call);
@@ -206,8 +208,6 @@ typedef struct conv_isa {
 	conv_store_some_fn store_some;
 	int (*has_non_finite)(const void *from, int64_t dtype, int64_t stride, int64_t count);
 	void (*copy)(void *to, const void *from, int64_t bytes); /* streaming; 64-byte aligned, a multiple of 64 bytes */
-	/* `rows` rows of `bytes` bytes; with `stream` rows of `to` are vector-aligned and `bytes` whole vectors */
-	void (*copy_rows)(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t bytes, int64_t rows, int stream);
 	double (*multiply_add)(int64_t steps, double *flops);
 	const conv_checks *checks;
 } conv_isa;

@@ -208,23 +208,3 @@ static conv_store_fn NAME(pick_store)(const conv_store *how) {
 		found = how->dtype == CONV_U8 && how->plain && how->rounding == CONV_NEAREST_EVEN ? NAME(store_f32_u8_even) : by_float[how->dtype];
 	return found == NULL && NAME(stores_all)(how) ? NAME(store_any) : found;
 }
-
-/* Rows of stored elements to where they belong. */
-typedef char NAME(bytes) __attribute__((vector_size(VECTOR_BYTES)));
-typedef char NAME(loose_bytes) __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));
-
-static void NAME(copy_rows)(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t bytes, int64_t rows, int stream) {
-	for (int64_t y = 0; y < rows; y++) {
-		char *t = (char *)to + y * to_step;
-		const char *f = (const char *)from + y * from_step;
-		int64_t i = 0;
-		if (stream)
-			for (; i < bytes; i += VECTOR_BYTES) {
-				const NAME(bytes) v = *(const NAME(loose_bytes) *)(f + i);
-				STREAM(t + i, v);
-			}
-		else
-			for (; i + VECTOR_BYTES <= bytes; i += VECTOR_BYTES) *(NAME(loose_bytes) *)(t + i) = *(const NAME(loose_bytes) *)(f + i);
-		if (i < bytes) memcpy(t + i, f + i, (size_t)(bytes - i));
-	}
-}
