@@ -57,7 +57,7 @@ export function boxOption(problem: Problem, accumulator: NativeAccumulator, byte
 /** Bytes of lines that should stay in the second-level cache beside the rows that pass. */
 const LINES_BYTES = 384 * 1024;
 const NARROWEST = 512;
-const WIDEST = 1024;
+const WIDEST = 4096;
 const TALLEST = 256;
 /** Rows that tiles share are summed twice: a tile is at least so many times as tall. */
 const TALLNESS = 8;
