@@ -4,6 +4,7 @@ import { throwIfAborted } from '../core/breathe.ts';
 import { checksumCoverage, verifyChecksum } from '../core/checksum.ts';
 import { checksumScheme } from '../core/checksum-scheme.ts';
 import type { Dtype, TypedArray } from '../core/dtype.ts';
+import { FaltungError } from '../core/errors.ts';
 import type { ArraySnapshot, ImageSnapshot } from '../core/images.ts';
 import { elementCount, type Layout } from '../core/ndarray.ts';
 import { freshSeed } from '../core/random.ts';
@@ -57,7 +58,7 @@ export class Pixels {
 /**
  * Computes from memory of a backend's own that the caller's callback fills in place.
  *
- * @returns undefined where the backend has none to give: the pixels are then needed on the host
+ * @returns undefined where the backend has none to give, or not enough for the work beside it: the pixels are then needed on the host
  */
 export async function runInPlace(
 	executable: Executable,
@@ -77,6 +78,9 @@ export async function runInPlace(
 		if (found.count === 0) return { outcome, verification: checksumCoverage(task.problem, scheme, found, choice.seed) };
 		const suspected = { ...task, image: await filled.read() };
 		return { outcome, verification: await verifyChecksum(suspected, choice, async () => found) };
+	} catch (error) {
+		if (error instanceof FaltungError && error.code === 'LIMIT_EXCEEDED') return undefined;
+		throw error;
 	} finally {
 		filled.dispose();
 	}

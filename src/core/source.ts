@@ -18,8 +18,8 @@ interface SourceOf<D extends Dtype> {
 /**
  * An image whose pixels are not there yet: `fill` is called once, when there is memory for them, between the call and the end of its promise. On a
  * device that is the mapped memory that is uploaded from, so that nothing is copied on the host, unless the pixels are needed here as well: to
- * verify by 'sample' or 'full', or to measure. It is called a second time, and must write the same pixels, only where a backend failed after
- * the first and another one takes over.
+ * verify by 'sample' or 'full', or to measure. It is called a second time, and must write the same pixels, only where the device was lost, was
+ * wrong or ran out of memory after the first and another way is taken.
  */
 export type ImageSource<D extends Dtype = Dtype> = { [K in D]: SourceOf<K> }[D];
 

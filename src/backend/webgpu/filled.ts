@@ -16,7 +16,7 @@ export const bufferBytes = (elements: number, dtype: Dtype): number => roundUp(M
  * Has `fill` write staging memory and copies it into a buffer of the device.
  *
  * @returns milliseconds that the callback took, and the end of the copy
- * @throws OutOfDeviceMemory before `fill` was called; what `fill` throws, the memory then being back in the ring
+ * @throws OutOfDeviceMemory before `fill` was called; DEVICE_LOST; what `fill` throws, the memory then being back in the ring
  */
 export async function fillBuffer(
 	session: DeviceSession,
@@ -38,6 +38,8 @@ export async function fillBuffer(
 			device.queue.submit([encoder.finish()]);
 		});
 		return { took, settled };
+	} catch (error) {
+		throw await errors.outranked(error); // memory of a device that goes away in the callback is gone as well
 	} finally {
 		buffers.release(staging);
 	}
