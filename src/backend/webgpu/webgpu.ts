@@ -16,7 +16,7 @@ import { asUserError, OutOfDeviceMemory } from './errors.ts';
 import { WebGpuExecutable } from './executable.ts';
 import { bufferBytes, FILL_LIMIT, fillBuffer } from './filled.ts';
 import { GpuArray, isGpuArray } from './gpu-array.ts';
-import { readWebGpuOptions, readWrapped } from './options.ts';
+import { checkPlan, checkProblem, checkWish, readWebGpuOptions, readWrapped } from './options.ts';
 import { packBox, rawMemory } from './region.ts';
 import type { TileLimits } from './tiler.ts';
 import { tunedFor } from './tuning.ts';
@@ -112,12 +112,18 @@ export class WebGpu implements Backend {
 		return this.#holder.latest.buffers.use;
 	}
 
+	/** @throws INVALID_ARGUMENT where they are none */
 	candidates(problem: Problem, wish: PlanWish): Candidate[] {
+		checkProblem(problem);
+		checkWish(wish);
 		const { facts } = this.#holder.latest;
 		return candidates(problem, wish, { device: facts.name, software: facts.software, limits: this.#limits, rates: this.#rates });
 	}
 
+	/** @throws INVALID_ARGUMENT where they are none, or do not belong together */
 	async prepare(problem: Problem, plan: Plan): Promise<WebGpuExecutable> {
+		checkProblem(problem);
+		checkPlan(plan, problem);
 		const program = programOf(problem, plan, this.#limits);
 		const executable = new WebGpuExecutable(problem, plan, program, this.#holder, { host: this.#limits, resident: this.#residentLimits });
 		await executable.warm();
