@@ -19,6 +19,8 @@ const calls = [
 	['An output in the image’s own memory', 'convolve(image, [[1]], { out: image.data })'],
 	['A sum that does not fit', "convolve({ data: Uint8Array.of(10, 200), shape: [1, 2] }, [[2]], { overflow: 'throw' })"],
 	['A view that reaches beyond its memory', 'convolve({ data: new Uint8Array(12), shape: [3, 4], strides: [5, 1] }, kernel)'],
+	['A callback that is not done when it returns', "convolve({ shape: [3, 4], dtype: 'uint8', async fill(memory) {} }, kernel)"],
+	['A callback that fails', "convolve({ shape: [3, 4], dtype: 'uint8', fill() { throw new Error('end of file'); } }, kernel)"],
 	['A method that cannot do it', "convolve(image, kernel, { method: 'fft', backend: 'reference' })"],
 	['An option of a device that does not exist', 'openWebGpu({ devise: 1 })'],
 	['A promise of a device', 'openWebGpu({ device: Promise.resolve() })'],

@@ -14,7 +14,8 @@
 // last row up, and the beginning of the next, summed from its first row down: 3 additions, however tall the window. Blocks begin at
 // multiples of tap_rows of the whole result's rows, so neither pieces nor marches move them.
 //
-// So the image is read once, but for tap_cols − 1 columns a strip and tap_rows − 1 rows a march, and written once.
+// So the image is read once, but for tap_cols − 1 columns a strip and tap_rows − 1 rows a march, and written once. Kernels of a bank of one size
+// are one dispatch, as in separable.wgsl.
 
 // ── begin: a copy of common.wgsl, made by scripts/shaders.mjs; edit it there ──
 
@@ -96,9 +97,9 @@ struct Params {
 	march: u32, // output rows of one workgroup, where it walks down the image
 	run: u32, // box.wgsl: neighbours in a row that are summed first
 	block_row: u32, // box.wgsl: row of its block of tap_rows rows on which the window of output row 0 begins
-	bank: u32, // tiled.wgsl: kernels of the dispatch
-	bundle: u32, // groups of them that a thread computes one after the other
-	chunks: u32, // layers of the dispatch for a plane: each has `bundle` groups
+	bank: u32, // kernels of the dispatch
+	bundle: u32, // tiled.wgsl: groups of them that a thread computes one after the other
+	chunks: u32, // tiled.wgsl: layers of the dispatch for a plane: each has `bundle` groups
 	across: u32, // results of an element that lie side by side: the kernels of a bank into channels side by side; elsewhere 1
 	spread: u32, // the same in whole quads, as they are written
 }
@@ -413,6 +414,14 @@ fn place_of(z: u32, y: u32, x: u32) -> Place {
 	return Place(batch * params.out_planes + params.out_first + step, params.first_channel + step, 0u, y, x, params.width, x);
 }
 
+// The same for a kernel of the dispatch whose planes are `kernel` further.
+fn place_in_bank(kernel: u32, z: u32, y: u32, x: u32) -> Place {
+	var place = place_of(z, y, x);
+	place.plane += kernel;
+	place.channel += kernel;
+	return place;
+}
+
 // ── end ──
 
 // ── the strip ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -435,7 +444,7 @@ fn add(a: u32, b: u32) -> u32 {
 }
 
 // Loads rows first … first + CHUNK − 1 of the reach, times the tap: what is added then stays within what a direct sum would form.
-fn load_chunk(base: u32, first: u32, left: u32, thread: u32) {
+fn load_chunk(base: u32, first: u32, left: u32, tap: u32, thread: u32) {
 	let quads = COLUMNS / 4u + params.quads;
 	let loads = (CHUNK * quads + COLUMNS - 1u) / COLUMNS;
 	for (var k = 0u; k < loads; k += 1u) {
@@ -444,7 +453,7 @@ fn load_chunk(base: u32, first: u32, left: u32, thread: u32) {
 		let q = at - row * quads;
 		if (row < CHUNK) {
 			let pixels = quad(base, line_of(first + row), i32(left + 4u * q) + bitcast<i32>(params.col_shift), false);
-			let products = multiply_add(taps[0].x, pixels, vec4u());
+			let products = multiply_add(tap, pixels, vec4u());
 			let to = row * STAGE + 4u * q;
 			staged[to] = products.x;
 			staged[to + 1u] = products.y;
@@ -527,8 +536,7 @@ fn down(walk: Walk, line: u32, to: u32, column: u32, tall: u32) -> Walk {
 }
 
 // The sum of one window from the image itself, row by row; by IEEE rules where it holds a NaN or an infinity.
-fn careful_sum(base: u32, y: u32, x: u32) -> u32 {
-	let tap = taps[0].x;
+fn careful_sum(tap: u32, base: u32, y: u32, x: u32) -> u32 {
 	var seen = Extremes(false, false, false);
 	var sum = 0u;
 	for (var j = 0u; j < params.tap_rows; j += 1u) {
@@ -546,22 +554,24 @@ fn careful_sum(base: u32, y: u32, x: u32) -> u32 {
 	return select(extreme, sum, extreme == 0u);
 }
 
-fn finish(z: u32, y: u32, x: u32, found: vec4u) {
+// @param own the tap of the kernel, and its place among the result's planes
+fn finish(own: vec4u, z: u32, y: u32, x: u32, found: vec4u) {
 	var kept = found;
 	if (IN >= F16) {
 		let odd = not_finite(kept);
 		if (any(odd)) {
 			for (var e = 0u; e < 4u; e += 1u) {
-				if (odd[e] && x + e < params.width) { kept[e] = careful_sum(base_of(z), y, x + e); }
+				if (odd[e] && x + e < params.width) { kept[e] = careful_sum(own.x, base_of(z), y, x + e); }
 			}
 		}
 	}
-	store(place_of(z, y, x), kept);
+	store(place_in_bank(own.y, z, y, x), kept);
 }
 
 @compute @workgroup_size(COLUMNS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-	let left = COLUMNS * group.x;
+	let own = taps[group.x % params.bank];
+	let left = COLUMNS * (group.x / params.bank);
 	let top = params.march * group.y;
 	let base = base_of(group.z);
 	let outputs = min(params.march, params.rows - top);
@@ -570,7 +580,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 	let chunks = (before + outputs + CHUNK - 1u) / CHUNK;
 	var walk = Walk((params.block_row + top) % tall, 0u);
 	for (var c = 0u; c < chunks; c += 1u) {
-		load_chunk(base, top + params.row_shift + c * CHUNK, left, thread);
+		load_chunk(base, top + params.row_shift + c * CHUNK, left, own.x, thread);
 		workgroupBarrier();
 		if (params.run > 1u) {
 			sum_runs(thread);
@@ -589,7 +599,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 			let line = c * CHUNK + row;
 			if (line >= before && line < before + outputs && left + x < params.width) {
 				let at = row * COLUMNS + x;
-				finish(group.z, top + line - before, left + x, vec4u(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]));
+				finish(own, group.z, top + line - before, left + x, vec4u(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]));
 			}
 		}
 	}

@@ -88,9 +88,9 @@ struct Params {
 	march: u32, // output rows of one workgroup, where it walks down the image
 	run: u32, // box.wgsl: neighbours in a row that are summed first
 	block_row: u32, // box.wgsl: row of its block of tap_rows rows on which the window of output row 0 begins
-	bank: u32, // tiled.wgsl: kernels of the dispatch
-	bundle: u32, // groups of them that a thread computes one after the other
-	chunks: u32, // layers of the dispatch for a plane: each has `bundle` groups
+	bank: u32, // kernels of the dispatch
+	bundle: u32, // tiled.wgsl: groups of them that a thread computes one after the other
+	chunks: u32, // tiled.wgsl: layers of the dispatch for a plane: each has `bundle` groups
 	across: u32, // results of an element that lie side by side: the kernels of a bank into channels side by side; elsewhere 1
 	spread: u32, // the same in whole quads, as they are written
 }
@@ -403,6 +403,14 @@ fn place_of(z: u32, y: u32, x: u32) -> Place {
 	let batch = plane / params.planes;
 	let step = (plane - batch * params.planes) * params.kernels;
 	return Place(batch * params.out_planes + params.out_first + step, params.first_channel + step, 0u, y, x, params.width, x);
+}
+
+// The same for a kernel of the dispatch whose planes are `kernel` further.
+fn place_in_bank(kernel: u32, z: u32, y: u32, x: u32) -> Place {
+	var place = place_of(z, y, x);
+	place.plane += kernel;
+	place.channel += kernel;
+	return place;
 }
 
 // ── end ──

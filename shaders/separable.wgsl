@@ -9,7 +9,13 @@
 //   columns  the ring times the column taps: the 4 rows of a thread share what they read; store
 //
 // So the image is read once, but for tap_cols − 1 columns a strip and tap_rows − 1 rows a march, and written once; a two-pass filter
-// moves twice the bytes. Row taps are padded with zeros to whole quads; a zero tap changes no finite sum, and where it met a NaN or
+// moves twice the bytes.
+//
+// Kernels of a bank whose windows are alike are one dispatch: of each strip, neighbouring workgroups compute one kernel each. They start together
+// and walk at one pace, so that what the first loads is in the cache for the others, and memory is read once for the whole bank. Rings of several
+// kernels in one workgroup would load once as well, but leave half as many waves, or a quarter, on a processor: a strip is bound by its memory.
+//
+// Row taps are padded with zeros to whole quads; a zero tap changes no finite sum, and where it met a NaN or
 // an infinity the sum is not finite, which `finish` looks into.
 
 // ── begin: a copy of common.wgsl, made by scripts/shaders.mjs; edit it there ──
@@ -92,9 +98,9 @@ struct Params {
 	march: u32, // output rows of one workgroup, where it walks down the image
 	run: u32, // box.wgsl: neighbours in a row that are summed first
 	block_row: u32, // box.wgsl: row of its block of tap_rows rows on which the window of output row 0 begins
-	bank: u32, // tiled.wgsl: kernels of the dispatch
-	bundle: u32, // groups of them that a thread computes one after the other
-	chunks: u32, // layers of the dispatch for a plane: each has `bundle` groups
+	bank: u32, // kernels of the dispatch
+	bundle: u32, // tiled.wgsl: groups of them that a thread computes one after the other
+	chunks: u32, // tiled.wgsl: layers of the dispatch for a plane: each has `bundle` groups
 	across: u32, // results of an element that lie side by side: the kernels of a bank into channels side by side; elsewhere 1
 	spread: u32, // the same in whole quads, as they are written
 }
@@ -409,6 +415,14 @@ fn place_of(z: u32, y: u32, x: u32) -> Place {
 	return Place(batch * params.out_planes + params.out_first + step, params.first_channel + step, 0u, y, x, params.width, x);
 }
 
+// The same for a kernel of the dispatch whose planes are `kernel` further.
+fn place_in_bank(kernel: u32, z: u32, y: u32, x: u32) -> Place {
+	var place = place_of(z, y, x);
+	place.plane += kernel;
+	place.channel += kernel;
+	return place;
+}
+
 // ── end ──
 
 // ── the strip ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -434,13 +448,23 @@ struct Block {
 	r3: vec4u,
 }
 
-// Where the row taps of a term begin in `taps`, and its column taps.
-fn row_taps(term: u32) -> u32 {
-	return term * (params.quads + (params.tap_rows + 3u) / 4u);
+// Quads of taps of a term: a row, then a column.
+fn term_quads() -> u32 {
+	return params.quads + (params.tap_rows + 3u) / 4u;
 }
 
-fn column_taps(term: u32) -> u32 {
-	return row_taps(term) + params.quads;
+// Where what is known of a kernel of the dispatch begins in `taps`: its place among the result's planes, then its terms.
+fn kernel_taps(kernel: u32) -> u32 {
+	return kernel * (1u + TERMS * term_quads());
+}
+
+// Where the row taps of a term begin, and its column taps. @param own of the kernel
+fn row_taps(own: u32, term: u32) -> u32 {
+	return own + 1u + term * term_quads();
+}
+
+fn column_taps(own: u32, term: u32) -> u32 {
+	return row_taps(own, term) + params.quads;
 }
 
 // A tap times the 4 rows of a thread.
@@ -463,14 +487,14 @@ fn load_chunk(base: u32, first: u32, x: u32, thread: u32) {
 }
 
 // Row sums of 4 staged rows from `row` on.
-fn along(term: u32, row: u32, column: u32) -> Block {
+fn along(own: u32, term: u32, row: u32, column: u32) -> Block {
 	var sums: Block;
 	let at = row * STAGE_QUADS + column;
 	var a = Block(stage[at], stage[at + STAGE_QUADS], stage[at + 2u * STAGE_QUADS], stage[at + 3u * STAGE_QUADS]);
 	for (var q = 0u; q < params.quads; q += 1u) {
 		let next = at + q + 1u;
 		let b = Block(stage[next], stage[next + STAGE_QUADS], stage[next + 2u * STAGE_QUADS], stage[next + 3u * STAGE_QUADS]);
-		let tap = taps[row_taps(term) + q];
+		let tap = taps[row_taps(own, term) + q];
 		sums = add_tap(sums, tap.x, a.r0, a.r1, a.r2, a.r3);
 		sums = add_tap(sums, tap.y, vec4u(a.r0.yzw, b.r0.x), vec4u(a.r1.yzw, b.r1.x), vec4u(a.r2.yzw, b.r2.x), vec4u(a.r3.yzw, b.r3.x));
 		sums = add_tap(sums, tap.z, vec4u(a.r0.zw, b.r0.xy), vec4u(a.r1.zw, b.r1.xy), vec4u(a.r2.zw, b.r2.xy), vec4u(a.r3.zw, b.r3.xy));
@@ -487,7 +511,7 @@ fn ringed(term: u32, row: u32, column: u32) -> vec4u {
 }
 
 // Column sums of 4 output rows whose windows begin at ring rows row … row + 3. Row sums move through 4 registers.
-fn down(term: u32, row: u32, column: u32) -> Block {
+fn down(own: u32, term: u32, row: u32, column: u32) -> Block {
 	var sums: Block;
 	var a = ringed(term, row, column);
 	var b = ringed(term, row + 1u, column);
@@ -495,7 +519,7 @@ fn down(term: u32, row: u32, column: u32) -> Block {
 	var d = vec4u();
 	let whole = params.tap_rows / 4u;
 	for (var q = 0u; q < whole; q += 1u) {
-		let tap = taps[column_taps(term) + q];
+		let tap = taps[column_taps(own, term) + q];
 		let next = row + 4u * q + 3u;
 		d = ringed(term, next, column);
 		sums = add_tap(sums, tap.x, a, b, c, d);
@@ -508,7 +532,7 @@ fn down(term: u32, row: u32, column: u32) -> Block {
 	}
 	let rest = params.tap_rows - 4u * whole;
 	if (rest > 0u) {
-		let tap = taps[column_taps(term) + whole];
+		let tap = taps[column_taps(own, term) + whole];
 		let next = row + 4u * whole + 3u;
 		d = ringed(term, next, column);
 		sums = add_tap(sums, tap.x, a, b, c, d);
@@ -525,19 +549,19 @@ fn down(term: u32, row: u32, column: u32) -> Block {
 }
 
 // The sum of one window from the image itself, in the order of the passes; by IEEE rules where it holds a NaN or an infinity.
-fn careful_sum(base: u32, y: u32, x: u32) -> u32 {
+fn careful_sum(own: u32, base: u32, y: u32, x: u32) -> u32 {
 	var seen = Extremes(false, false, false);
 	var sum = vec4u();
 	for (var t = 0u; t < TERMS; t += 1u) {
 		var column_sum = vec4u();
 		for (var j = 0u; j < params.tap_rows; j += 1u) {
 			let line = line_of(y + j + params.row_shift);
-			let factor = taps[column_taps(t) + j / 4u][j % 4u];
+			let factor = taps[column_taps(own, t) + j / 4u][j % 4u];
 			var row_sum = vec4u();
 			for (var i = 0u; i < params.tap_cols; i += 1u) {
 				let at = params.lead + i * params.lanes;
 				let pixel = in_sum(vec4u(mapped(base, line, i32(x + at) + bitcast<i32>(params.col_shift))));
-				let tap = taps[row_taps(t) + at / 4u][at % 4u];
+				let tap = taps[row_taps(own, t) + at / 4u][at % 4u];
 				seen = meet(seen, pixel.x, multiply_add(tap, vec4u(factor), vec4u()).x);
 				row_sum = multiply_add(tap, pixel, row_sum);
 			}
@@ -549,7 +573,7 @@ fn careful_sum(base: u32, y: u32, x: u32) -> u32 {
 	return select(extreme, sum.x, extreme == 0u);
 }
 
-fn finish(z: u32, top: u32, x: u32, b: Block) {
+fn finish(own: u32, z: u32, top: u32, x: u32, b: Block) {
 	for (var r = 0u; r < 4u && top + r < params.rows; r += 1u) {
 		let y = top + r;
 		var sums = b.r0;
@@ -560,17 +584,18 @@ fn finish(z: u32, top: u32, x: u32, b: Block) {
 			let odd = not_finite(sums);
 			if (any(odd)) {
 				for (var e = 0u; e < 4u; e += 1u) {
-					if (odd[e] && x + e < params.width) { sums[e] = careful_sum(base_of(z), y, x + e); }
+					if (odd[e] && x + e < params.width) { sums[e] = careful_sum(own, base_of(z), y, x + e); }
 				}
 			}
 		}
-		store(place_of(z, y, x), sums);
+		store(place_in_bank(taps[own].x, z, y, x), sums);
 	}
 }
 
 @compute @workgroup_size(TILE_QUADS, THREAD_ROWS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) thread: u32) {
-	let left = 4u * TILE_QUADS * group.x;
+	let own = kernel_taps(group.x % params.bank);
+	let left = 4u * TILE_QUADS * (group.x / params.bank);
 	let x = left + 4u * local.x;
 	let top = params.march * group.y;
 	let base = base_of(group.z);
@@ -584,7 +609,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
 		load_chunk(base, first + c * CHUNK, left, thread);
 		workgroupBarrier();
 		for (var t = 0u; t < TERMS; t += 1u) {
-			let sums = along(t, 4u * local.y, local.x);
+			let sums = along(own, t, 4u * local.y, local.x);
 			let at = (t * RING_ROWS + slot + 4u * local.y) * TILE_QUADS + local.x;
 			ring[at] = sums.r0;
 			ring[at + TILE_QUADS] = sums.r1;
@@ -600,14 +625,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
 			let row = slot + gap + 4u * local.y;
 			var sums: Block;
 			for (var t = 0u; t < TERMS; t += 1u) {
-				let term = down(t, select(row, row - RING_ROWS, row >= RING_ROWS), local.x);
+				let term = down(own, t, select(row, row - RING_ROWS, row >= RING_ROWS), local.x);
 				if (t == 0u) {
 					sums = term;
 				} else {
 					sums = Block(plus(sums.r0, term.r0), plus(sums.r1, term.r1), plus(sums.r2, term.r2), plus(sums.r3, term.r3));
 				}
 			}
-			finish(group.z, y, x, sums);
+			finish(own, group.z, y, x, sums);
 		}
 	}
 }

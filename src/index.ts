@@ -7,7 +7,7 @@ export { Convolver, type ConvolverOptions, createConvolver, type PlanView } from
 export { naiveConvolve } from './api/naive.ts';
 export type { BackendChoice, BoundaryName, ConvolveOptions, PlanOptions, RunOptions, VerifyMethod } from './api/options.ts';
 export type { ConvolveResult, DataOf, Report } from './api/report.ts';
-export type { Backend, Capabilities, Executable, PlanWish, RunOutcome, RunTimings } from './backend/backend.ts';
+export type { Backend, Capabilities, Executable, FilledImage, PlanWish, RunOutcome, RunTimings } from './backend/backend.ts';
 export { openWebGpu } from './backend/registry.ts';
 export { type GpuArray, isGpuArray } from './backend/webgpu/gpu-array.ts';
 export type { WebGpu, WebGpuOptions } from './backend/webgpu/webgpu.ts';
@@ -17,5 +17,6 @@ export { type ErrorCode, FaltungError, VerificationError } from './core/errors.t
 export type { Layout, NdArray, PlaneView } from './core/ndarray.ts';
 export type { Algorithm, Candidate, Plan } from './core/plan.ts';
 export type { Mode, Operation, Problem } from './core/problem.ts';
+export type { ImageSource } from './core/source.ts';
 export type { Verification } from './core/verify.ts';
 export * as kernels from './kernels/index.ts';

@@ -1,5 +1,5 @@
 /** From a request of the tests to a call of the library, and its answer as plain values. */
-import { convolve, correlate } from '../src/index.ts';
+import { convolve, correlate, type ImageSource } from '../src/index.ts';
 import type { Request, Value } from './oracle/definition.ts';
 import { arrayOf, type Dtype, type Numbers, valuesOf } from './oracle/dtypes.ts';
 
@@ -17,6 +17,13 @@ export interface View {
 }
 
 export const VIEW_KINDS = ['dense', 'reversed', 'transposed', 'gaps', 'shared', 'unaligned'] as const satisfies readonly View['kind'][];
+
+/** Images also come from a callback. */
+export const IMAGE_KINDS = [...VIEW_KINDS, 'source'] as const;
+
+/** An image that a callback writes. */
+export const sourceOf = (dtype: Dtype, shape: readonly number[], values: readonly Value[]): ImageSource =>
+	({ dtype, shape, fill: (memory: Numbers) => (memory as Uint8Array).set(arrayOf(dtype, values) as Uint8Array) }) as ImageSource;
 
 function rowMajor(shape: readonly number[]): number[] {
 	return shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
@@ -102,11 +109,17 @@ export interface Outcome {
 type Extra = NonNullable<Parameters<typeof convolve>[2]>;
 
 /** Calls the library. */
-export async function call(request: Request, extra: Extra, views: { image?: View['kind']; kernel?: View['kind'] } = {}): Promise<Outcome> {
+export async function call(
+	request: Request,
+	extra: Extra,
+	views: { image?: (typeof IMAGE_KINDS)[number]; kernel?: View['kind'] } = {},
+): Promise<Outcome> {
 	const { image, kernel, options, operation } = request;
 	const run = operation === 'convolve' ? convolve : correlate;
 	const result = await run(
-		given(image.dtype, image.shape, image.values, views.image),
+		views.image === 'source'
+			? sourceOf(image.dtype, image.shape, image.values)
+			: given(image.dtype, image.shape, image.values, views.image),
 		given(kernel.dtype, kernel.shape, kernel.values, views.kernel),
 		{ ...(options as Extra), layout: image.layout, ...extra },
 	);

@@ -8,7 +8,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { tested } from './backends.ts';
-import { call, given, VIEW_KINDS } from './call.ts';
+import { call, given, IMAGE_KINDS, VIEW_KINDS } from './call.ts';
 import { answer, type Request } from './oracle/definition.ts';
 import { valuesOf } from './oracle/dtypes.ts';
 import { type Arithmetic, judgeAll, judgeOverflow, positionOf } from './oracle/judge.ts';
@@ -39,7 +39,7 @@ async function difference(
 ): Promise<string | undefined> {
 	const request = randomRequest(seed + k * 7919);
 	const random = new Random(seed ^ (k * 31));
-	const views = { image: random.pick(VIEW_KINDS), kernel: random.pick(VIEW_KINDS) };
+	const views = { image: random.pick(IMAGE_KINDS), kernel: random.pick(VIEW_KINDS) };
 	const wanted = errorOf(request);
 	const throws = request.options.overflow === 'throw';
 	const expected = wanted === undefined ? answer(request) : undefined;

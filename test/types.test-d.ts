@@ -8,6 +8,7 @@ import {
 	createConvolver,
 	type Dtype,
 	type DtypeArrays,
+	type ImageSource,
 	kernels,
 	type NdArray,
 	naiveConvolve,
@@ -45,6 +46,16 @@ describe('data', () => {
 	test('is a union where only the run knows', async () => {
 		expectTypeOf((await convolve(some, kernel)).data).toEqualTypeOf<Exclude<TypedArray, Uint8ClampedArray>>();
 		expectTypeOf((await convolve(u8, kernel, { outputDtype: dtype })).data).toEqualTypeOf<DtypeArrays[Dtype]>();
+	});
+	test('of an image that a callback writes is that of its dtype, and so is the memory that it is handed', async () => {
+		const shape = [2, 3];
+		const made = await convolve({ shape, dtype: 'int16', fill: (memory) => expectTypeOf(memory).toEqualTypeOf<Int16Array>() }, kernel);
+		expectTypeOf(made.data).toEqualTypeOf<Int16Array>();
+		const big: ImageSource<'uint64'> = { shape, dtype: 'uint64', fill: (memory) => memory.fill(1n) };
+		expectTypeOf((await convolve(big, kernel)).data).toEqualTypeOf<BigUint64Array>();
+		expectTypeOf((await convolve(big, kernel, { outputDtype: 'uint8' })).data).toEqualTypeOf<Uint8Array>();
+		expectTypeOf<{ shape: number[]; dtype: 'uint8'; fill(memory: Float64Array): void }>().not.toExtend<ImageSource>();
+		expectTypeOf<{ shape: number[]; fill(): void }>().not.toExtend<Parameters<typeof convolve>[0]>();
 	});
 	test('of every dtype', async () => {
 		expectTypeOf<DtypeArrays>().toEqualTypeOf<{

@@ -1,17 +1,27 @@
 /**
- * How near the WebGPU backend comes to its device's limit, on arrays that stay in device memory: verify, then time.
+ * How near the WebGPU backend comes to its device's limits, on arrays that stay in device memory: verify, then time.
  *
  * Every case is verified by samples first; one that fails is not timed. Times are those of the device's own clock around each pass
  * (timestamps, not quantised), medians over passes that rotate through several images, so that none lies in a cache from the pass before.
- * 100 % is a copy kernel of the same bytes through the same API. On a software adapter nothing is timed: it would say nothing.
+ * 100 % are a copy kernel of the same bytes and multiply-adds in registers, through the same API. On a software adapter nothing is timed: it
+ * would say nothing; --time does it all the same, to see that the script works.
  *
- *   npm run bench:webgpu [-- passes = 30]
+ *   npm run bench:webgpu [-- --passes 30 --side 8192 --only fft --time]
  */
+import { parseArgs } from 'node:util';
 import { create } from 'webgpu';
 import { createConvolver, openWebGpu } from '../../dist/index.js';
-import { copyKernel, stopwatch } from './timing.mjs';
+import { copyKernel, multiplyAddPeak, stopwatch } from './timing.mjs';
 
-const passes = Number(process.argv[2] ?? 30);
+const { values: flags } = parseArgs({
+	options: {
+		passes: { type: 'string', default: '30' },
+		side: { type: 'string' },
+		only: { type: 'string' },
+		time: { type: 'boolean', default: false },
+	},
+});
+const passes = Number(flags.passes);
 const IMAGES = 3;
 
 const gpuProvider = create(['disable-dawn-features=timestamp_quantization,lazy_clear_resource_on_first_use']);
@@ -25,7 +35,10 @@ const device = await adapter.requestDevice({
 });
 const gpu = await openWebGpu({ device });
 const { software } = gpu.capabilities;
-const side = software ? 512 : 8192;
+const side = Number(flags.side ?? (software ? 512 : 8192));
+if (!(passes >= 1 && Number.isInteger(passes) && side >= 64 && side % 32 === 0)) {
+	throw new Error('Expected --passes from 1 and --side a multiple of 32 from 64.');
+}
 
 const ARRAYS = { float32: Float32Array, uint8: Uint8Array, float16: Uint16Array };
 const BYTES = { float32: 4, uint8: 1, float16: 2 };
@@ -54,6 +67,10 @@ const equal = (k, dtype) => ({
 	data: (dtype === 'uint8' ? Int32Array : Float32Array).from({ length: k * k }, () => (dtype === 'uint8' ? 1 : 1 / (k * k))),
 	shape: [k, k],
 });
+const productBank = (m, k) => {
+	const factors = Array.from({ length: m }, (_, n) => Array.from({ length: k }, (_, j) => 2 ** -Math.abs(j - n - (k - m) / 2)));
+	return { data: Float32Array.from(factors.flatMap((f) => f.flatMap((a) => f.map((b) => a * b)))), shape: [m, k, k] };
+};
 const bank = (m, k) => ({ data: Float32Array.from({ length: m * k * k }, (_, i) => Math.sin(1 + 3 * i) / k), shape: [m, k, k] });
 
 const CASES = [
@@ -68,17 +85,36 @@ const CASES = [
 	{ dtype: 'float32', k: 31, method: 'direct', kernel: dense(31, 'float32') },
 	{ dtype: 'float16', k: 31, method: 'fft', kernel: dense(31, 'float32') },
 	{ dtype: 'float32', k: 5, method: 'direct', kernel: bank(8, 5), shape: [side / 4, side / 4] },
+	...[9, 15].map((k) => ({ dtype: 'float32', k, method: 'separable', kernel: productBank(4, k), shape: [side / 4, side / 4] })),
 	{ dtype: 'float32', k: 5, method: 'direct', kernel: dense(5, 'float32'), shape: [64, side / 32, side / 32] },
 ];
 
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
+/** Without the first passes, which meet a cold clock. */
+const settled = (list) => median(list.slice(Math.min(3, list.length >> 1)));
+/** Multiply-adds of an output by the plan's own count; running sums and transforms are counted in other things. */
+const multiplyAddsOf = { direct: (k) => k * k, separable: (k) => 2 * k };
+const percent = (share) => `${(100 * share).toFixed(0)} %`;
 
-console.log(`${gpu.capabilities.device}; webgpu through Dawn, robustness on; ${passes} passes, medians`);
-if (software) console.log('A software adapter: every case is verified, and no figures are taken.');
+const { vendor, architecture, device: card, description } = adapter.info;
+console.log(`Adapter: ${[vendor, architecture, card].filter(Boolean).join(' ')}. Driver: ${description || 'not told'}.`);
+console.log(
+	`${new Date().toISOString().slice(0, 10)}; webgpu through Dawn on Node ${process.version}, robustness on; ${passes} passes, medians.`,
+);
+const watch = timed && (!software || flags.time) ? stopwatch(device) : undefined;
+if (software && !flags.time) console.log('A software adapter: every case is verified, and no figures are taken.');
 else if (!timed) console.log('The device has no timestamps: every case is verified, and no figures are taken.');
-const watch = software || !timed ? undefined : stopwatch(device);
-console.log('| image * kernel | plan | milliseconds | Gmultiply-adds/s | bytes moved at least | of a copy |\n|---|---|---|---|---|---|');
-for (const { dtype, k, method, kernel, scale = 1, shape = [side, side] } of CASES) {
+else if (software) console.log('A SOFTWARE ADAPTER: the figures show that the script works, and say nothing of any GPU.');
+let peak = 0;
+if (watch !== undefined) {
+	peak = await multiplyAddPeak(device, watch, passes, software ? { groups: 16, loops: 256 } : {});
+	console.log(`Multiply-adds in registers: ${(peak / 1e6).toFixed(0)} thousand million a second.`);
+}
+console.log(
+	'\n| image * kernel | plan | milliseconds | Gmultiply-adds/s | of their peak | bytes moved at least | of a copy |\n|---|---|---|---|---|---|---|',
+);
+const chosen = CASES.filter(({ method, dtype }) => flags.only === undefined || flags.only === method || flags.only === dtype);
+for (const { dtype, k, method, kernel, scale = 1, shape = [side, side] } of chosen) {
 	const options = {
 		mode: 'same',
 		boundary: 'symmetric',
@@ -100,7 +136,7 @@ for (const { dtype, k, method, kernel, scale = 1, shape = [side, side] } of CASE
 	const convolver = await createConvolver(kernel, { ...options, verify: false });
 	const label = `${dtype} ${shape.join('x')} * ${kernel.shape.join('x')}`;
 	const { name } = convolver.plan;
-	if (watch === undefined) console.log(`| ${label} | ${name} | verified, not timed | | ${bytes} | |`);
+	if (watch === undefined) console.log(`| ${label} | ${name} | verified, not timed | | | ${bytes} | |`);
 	else {
 		const times = [];
 		for (let n = 0; n < passes; n++) {
@@ -109,11 +145,11 @@ for (const { dtype, k, method, kernel, scale = 1, shape = [side, side] } of CASE
 			one.value.dispose();
 		}
 		const copy = await copyKernel(device, watch, bytes / 2, passes);
-		const time = median(times.slice(3));
-		const taps = { direct: k * k, separable: 2 * k, box: 1 }[method];
-		console.log(
-			`| ${label} | ${name} | ${time.toFixed(3)} | ${((outputs * taps) / time / 1e6).toFixed(0)} | ${bytes} | ${((100 * median(copy.slice(3))) / time).toFixed(0)} % |`,
-		);
+		const time = settled(times);
+		const work = multiplyAddsOf[method]?.(k);
+		const rate = work === undefined ? undefined : (outputs * work) / time;
+		const [gigas, share] = rate === undefined ? ['', ''] : [(rate / 1e6).toFixed(1), percent(rate / peak)];
+		console.log(`| ${label} | ${name} | ${time.toFixed(3)} | ${gigas} | ${share} | ${bytes} | ${percent(settled(copy) / time)} |`);
 	}
 	await convolver.dispose();
 	for (const image of images) image.dispose();

@@ -5,13 +5,14 @@ import { type ArraySnapshot, plainView, snapshotNdArray, snapshotRows, tagOf } f
 import { elementCount, extentOf, type Layout, type NdArray, type PlaneView, rowMajorStrides, toCanonical } from '../core/ndarray.ts';
 import type { Taps } from '../core/problem.ts';
 import { guarded } from '../core/snapshot.ts';
+import type { ImageSource } from '../core/source.ts';
 
 /** A 2-D array as nested rows of numbers. */
 export type NestedArray = readonly (readonly number[])[];
 /** Kernels may also hold BigInts beside 64-bit images. */
 export type NestedKernel = readonly (readonly (number | bigint)[])[];
 
-export type ImageInput = NdArray | NestedArray;
+export type ImageInput = NdArray | NestedArray | ImageSource;
 export type KernelInput = NdArray | NestedKernel;
 
 // ── kernels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -145,7 +146,7 @@ function overlapsItself(array: ArraySnapshot): boolean {
 export function snapshotOutput(
 	value: unknown,
 	result: { dtype: Dtype; shape: readonly number[]; layout: Layout },
-	image: ArraySnapshot,
+	image: ArraySnapshot | undefined,
 	kernel: KernelSnapshot,
 ): OutputTarget {
 	if (guarded('out', () => Array.isArray(value))) {
@@ -170,7 +171,8 @@ export function snapshotOutput(
 	}
 	if (overlapsItself(array)) throw invalid('strides that keep elements apart', 'out.strides', `[${array.strides.join(', ')}]`);
 	const written = touched(array);
-	if (overlaps(written, touched(image))) throw invalid('memory apart from the image', 'out', 'memory that overlaps it');
+	if (image !== undefined && overlaps(written, touched(image)))
+		throw invalid('memory apart from the image', 'out', 'memory that overlaps it');
 	if (kernel.source !== undefined && overlaps(written, kernel.source))
 		throw invalid('memory apart from the kernel', 'out', 'memory that overlaps it');
 	const view = {

@@ -23,8 +23,9 @@ async function once(operation: Operation, image: unknown, kernel: unknown, optio
 /**
  * Convolves every H×W plane of an image with a kernel: `out[y, x] = Σ kernel[j, i] · image[y + a − j, x + b − i]`.
  *
- * @param image rows of numbers (float64), or { data, shape } of any dtype; any rank but 2 needs `layout`. While the call is
- *   pending its memory must not be transferred, detached or resized; writing into it gives undefined pixels, nothing worse.
+ * @param image rows of numbers (float64), { data, shape } of any dtype, or { shape, dtype, fill } (an ImageSource), whose pixels a callback
+ *   writes; any rank but 2 needs `layout`. While the call is pending its memory must not be transferred, detached or resized; writing into
+ *   it gives undefined pixels, nothing worse.
  * @param kernel [kh, kw], or a bank [M, kh, kw] of M kernels, which adds a factor M to the channel axis of the result
  * @returns data of the image's dtype (or `outputDtype`), shape by `mode`, and a report of what was done. An `out` given must
  *   likewise stay where it is meanwhile.

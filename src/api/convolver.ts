@@ -127,7 +127,7 @@ export class Convolver<O extends ConvolverOptions = ConvolverOptions> {
 	/**
 	 * Convolves one image. The same as convolve() with this kernel and these options. While the call is pending, neither
 	 * the image's memory nor `out` may be transferred, detached or resized. A GpuArray is convolved on its own device and the
-	 * result is another one there; it is verified only if the options say so.
+	 * result is another one there; it is verified only if the options say so. An ImageSource is written when there is memory for it; see there.
 	 */
 	run(image: GpuArray, options?: RunOptions): Promise<GpuArray>;
 	run<I extends ImageInput>(image: I, options?: RunOptions): Promise<ConvolveResult<DataOf<I, O>>>;
@@ -146,7 +146,7 @@ export class Convolver<O extends ConvolverOptions = ConvolverOptions> {
 
 	/**
 	 * Convolves a stream of images: `for await (const r of c.batch(images))`. At most `concurrency` images are held at once;
-	 * leaving the loop stops the rest and closes the source.
+	 * leaving the loop stops the rest and closes the source. Images of a callback (ImageSource) and arrays may be mixed.
 	 */
 	batch<I extends ImageInput>(
 		images: Iterable<I> | AsyncIterable<I>,

@@ -9,21 +9,22 @@ import type { GpuArray } from '../backend/webgpu/gpu-array.ts';
 import { relativeBound } from '../core/bounds.ts';
 import { throwIfAborted } from '../core/breathe.ts';
 import { verifyChecksum } from '../core/checksum.ts';
-import { checksumRefusal } from '../core/checksum-scheme.ts';
 import { FaltungError, invalid } from '../core/errors.ts';
-import { type ImageSnapshot, snapshotImage } from '../core/images.ts';
-import { elementCount, toCanonical } from '../core/ndarray.ts';
+import { denseImage, type ImageSnapshot } from '../core/images.ts';
+import { elementCount } from '../core/ndarray.ts';
 import type { Decision, Plan } from '../core/plan.ts';
-import { describe, makeProblem, type Operation, type Problem } from '../core/problem.ts';
+import { describe, type Operation, type Problem } from '../core/problem.ts';
 import { freshSeed } from '../core/random.ts';
 import { sampleCount } from '../core/sample.ts';
+import { snapshotInput } from '../core/source.ts';
 import { type Verification, verify } from '../core/verify.ts';
 import { choose, preferring, problemClass } from '../plan/choose.ts';
-import { type KernelSnapshot, type OutputTarget, resolveKernel, snapshotOutput } from './arrays.ts';
+import { type KernelSnapshot, type OutputTarget, snapshotOutput } from './arrays.ts';
 import { type Environment, readEnvironment } from './environment.ts';
-import { checkGeometry } from './geometry.ts';
 import { race } from './measure.ts';
-import { checkAgainstKernel, type PlanSettings, type RunSettings, valueFor } from './options.ts';
+import { checkAgainstKernel, type PlanSettings, type RunSettings } from './options.ts';
+import { Pixels, runInPlace } from './pixels.ts';
+import { problemOf } from './problem.ts';
 import type { ConvolveResult, Report } from './report.ts';
 import { type ResidentFinder, verifySample, verifySums } from './resident.ts';
 import { allocate, overflowError } from './results.ts';
@@ -102,14 +103,14 @@ export class Engine {
 		}
 	}
 
-	/** Reads the image and `out` at once, then works. */
+	/** Reads the image (but for pixels that a callback writes) and `out` at once, then works. */
 	async run(given: unknown, run: RunSettings): Promise<ConvolveResult> {
 		const began = performance.now();
 		throwIfAborted(run.signal);
-		const image = snapshotImage(given, this.#settings.layout);
+		const image = new Pixels(snapshotInput(given, this.#settings.layout), run.signal);
 		const last = this.#last?.kept.gone === false && isAlike(this.#last, image) ? this.#last : undefined;
 		const problem = last?.problem ?? this.#problem(image);
-		const target = run.out === undefined ? undefined : snapshotOutput(run.out, problem.output, image, this.#kernel);
+		const target = run.out === undefined ? undefined : snapshotOutput(run.out, problem.output, image.given, this.#kernel);
 		const kept = last === undefined ? this.#prepare(problem, image) : this.#prepared.retake(last.kept);
 		try {
 			const prepared = await kept.made;
@@ -124,7 +125,7 @@ export class Engine {
 	/** Measures if it must, then tries plan after plan. */
 	async #runPrepared(
 		prepared: Prepared,
-		image: ImageSnapshot,
+		image: Pixels,
 		target: OutputTarget | undefined,
 		{ began, signal }: { began: number; signal: AbortSignal | undefined },
 	): Promise<ConvolveResult> {
@@ -154,7 +155,7 @@ export class Engine {
 	 */
 	async #measured(
 		prepared: Prepared,
-		image: ImageSnapshot,
+		image: Pixels,
 		target: OutputTarget | undefined,
 		failed: Report['fallbacks'],
 		signal: AbortSignal | undefined,
@@ -179,7 +180,7 @@ export class Engine {
 
 	async #race(
 		prepared: Prepared,
-		image: ImageSnapshot,
+		image: Pixels,
 		out: OutputTarget,
 		failed: Report['fallbacks'],
 		signal: AbortSignal | undefined,
@@ -189,7 +190,7 @@ export class Engine {
 			run: async (plan) => {
 				const executable = await this.#executable(prepared, plan, backendOf(prepared, plan));
 				const began = performance.now();
-				await executable.run(image.view, out.view, signal);
+				await executable.run(image.host.view, out.view, signal);
 				const took = performance.now() - began;
 				throwIfAborted(signal);
 				return took;
@@ -219,15 +220,16 @@ export class Engine {
 		prepared: Prepared,
 		plan: Plan,
 		backend: Backend,
-		image: ImageSnapshot,
+		image: Pixels,
 		out: OutputTarget,
 		context: { began: number; failed: Report['fallbacks']; signal: AbortSignal | undefined },
 	): Promise<ConvolveResult> {
 		const { problem } = prepared.decision;
 		const { signal } = context;
-		const outcome = await this.#compute(prepared, plan, backend, image, out, signal);
+		const inPlace = await this.#inPlace(prepared, plan, backend, image, out, signal);
+		const outcome = inPlace?.outcome ?? (await this.#compute(prepared, plan, backend, image, out, signal));
 		if (outcome.overflowAt !== undefined) throw overflowError(problem, outcome.overflowAt);
-		const verification = await this.#verify(prepared, plan, backend, image, out, signal);
+		const verification = inPlace === undefined ? await this.#verify(prepared, plan, backend, image, out, signal) : inPlace.verification;
 		throwIfAborted(signal);
 		const report: Report = {
 			plan: plan.name,
@@ -246,18 +248,36 @@ export class Engine {
 		return { data: out.data, shape: [...problem.output.shape], dtype: problem.output.dtype, ...view, report };
 	}
 
+	/** The work and its verification where a callback writes the pixels straight into the backend's memory and nothing needs them here. */
+	async #inPlace(
+		prepared: Prepared,
+		plan: Plan,
+		backend: Backend,
+		image: Pixels,
+		out: OutputTarget,
+		signal: AbortSignal | undefined,
+	): ReturnType<typeof runInPlace> {
+		const { problem } = prepared.decision;
+		const { verify: method = 'sample' } = this.#settings;
+		const { fill } = image;
+		if (fill === undefined || method === 'sample' || method === 'full' || elementCount(problem.output.shape) === 0) return undefined;
+		const executable = await this.#executable(prepared, plan, backend);
+		const task = { problem, model: plan.model, plan: plan.name, tile: plan.tile, result: out.view };
+		return runInPlace(executable, fill, task, method, signal);
+	}
+
 	async #compute(
 		prepared: Prepared,
 		plan: Plan,
 		backend: Backend,
-		image: ImageSnapshot,
+		image: Pixels,
 		out: OutputTarget,
 		signal: AbortSignal | undefined,
 	): Promise<RunOutcome> {
 		const { problem } = prepared.decision;
 		if (elementCount(problem.output.shape) === 0) return { timings: { compute: 0 } };
 		const executable = await this.#executable(prepared, plan, backend);
-		return executable.run(image.view, out.view, signal);
+		return executable.run(image.host.view, out.view, signal);
 	}
 
 	#executable(prepared: Prepared, plan: Plan, backend: Backend): Promise<Executable> {
@@ -274,14 +294,14 @@ export class Engine {
 		prepared: Prepared,
 		plan: Plan,
 		backend: Backend,
-		image: ImageSnapshot,
+		image: Pixels,
 		out: OutputTarget,
 		signal: AbortSignal | undefined,
 	): Promise<Verification | null> {
 		const { problem } = prepared.decision;
 		const method = this.#settings.verify ?? 'sample';
 		if (method === false || elementCount(problem.output.shape) === 0) return null;
-		const task = { problem, model: plan.model, plan: plan.name, tile: plan.tile, image: image.view, result: out.view };
+		const task = { problem, model: plan.model, plan: plan.name, tile: plan.tile, image: image.host.view, result: out.view };
 		if (method === 'checksum') {
 			const executable = await this.#executable(prepared, plan, backend);
 			const choice = { seed: freshSeed(), signal, arithmetic: executable.checksumArithmetic };
@@ -361,8 +381,8 @@ export class Engine {
 			const find = isResident(executable) ? executable.checksumResident.bind(executable) : undefined;
 			if (find !== undefined && (await verifySums(problem, plan, { image: array, result }, find, signal))) return;
 		}
-		const image = snapshotImage(await array.read(), array.layout);
-		const { view } = snapshotImage(await result.read(), result.layout);
+		const image = new Pixels(denseImage((await array.read()).data, array), signal);
+		const { view } = denseImage((await result.read()).data, result);
 		await this.#verify(prepared, plan, backend, image, { view, data: view.data }, signal);
 	}
 
@@ -410,30 +430,7 @@ export class Engine {
 	}
 
 	#problem(image: Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'>): Problem {
-		const settings = this.#settings;
-		const sizes = toCanonical(image.layout, image.shape, 1);
-		const { dtype, taps } = resolveKernel(this.#kernel, image.dtype);
-		checkGeometry(settings, this.#kernel, sizes);
-		const matters = settings.mode !== 'valid' && settings.boundary.includes('constant');
-		const problem = makeProblem({
-			operation: this.#operation,
-			image: { dtype: image.dtype, layout: image.layout, sizes },
-			kernel: { dtype, taps, height: this.#kernel.height, width: this.#kernel.width, count: this.#kernel.count, bank: this.#kernel.bank },
-			mode: settings.mode,
-			boundary: settings.boundary,
-			value: valueFor(matters ? settings.value : 0, image.dtype),
-			anchor: settings.mode === 'same' ? settings.anchor : undefined,
-			stride: settings.stride,
-			dilation: settings.dilation,
-			outputDtype: settings.outputDtype ?? image.dtype,
-			overflow: settings.overflow,
-			rounding: settings.rounding,
-			scale: settings.scale,
-			bias: settings.bias,
-			accumulate: settings.accumulate,
-		});
-		if (settings.verify === 'checksum') refuseChecksum(problem);
-		return problem;
+		return problemOf(this.#operation, this.#kernel, this.#settings, image);
 	}
 }
 
@@ -443,13 +440,3 @@ const isAlike = (a: Pick<ImageSnapshot, 'dtype' | 'layout' | 'shape'>, b: typeof
 	a.layout === b.layout &&
 	a.shape.length === b.shape.length &&
 	a.shape.every((size, axis) => size === b.shape[axis]);
-
-/** @throws UNSUPPORTED where no checksum covers the problem */
-function refuseChecksum(problem: Problem): void {
-	const reason = checksumRefusal(problem);
-	if (reason === undefined) return;
-	throw new FaltungError(
-		'UNSUPPORTED',
-		`Expected a linear store for verify 'checksum' but received ${describe(problem)}: ${reason}. Use verify 'sample' or 'full'.`,
-	);
-}

@@ -1,8 +1,8 @@
 /** The function that this library grew from: plain, synchronous, one pixel after the other. */
 import { DTYPES, rawElement, reader, storeInteger, storeReal } from '../core/dtype.ts';
 import { FaltungError, invalid } from '../core/errors.ts';
-import { snapshotImage } from '../core/images.ts';
 import type { NdArray } from '../core/ndarray.ts';
+import { fillOnHost, isSource, snapshotInput } from '../core/source.ts';
 import { type ImageInput, type KernelInput, resolveKernel, snapshotKernel } from './arrays.ts';
 import type { DataOf } from './report.ts';
 
@@ -19,12 +19,13 @@ export function naiveConvolve<I extends ImageInput>(
 	f: I,
 	g: KernelInput,
 ): NdArray<DataOf<I, Record<never, never>>> & { dtype: NonNullable<NdArray['dtype']> } {
-	const image = snapshotImage(f, undefined);
+	const given = snapshotInput(f, undefined);
 	const kernel = snapshotKernel(g);
 	if (kernel.bank) throw invalid('an array of rank 2', 'kernel', 'rank 3');
 	if (kernel.height % 2 !== 1 || kernel.width % 2 !== 1)
 		throw new FaltungError('INVALID_ARGUMENT', 'Only odd dimensions on filter supported');
-	const { dtype, taps } = resolveKernel(kernel, image.dtype);
+	const { dtype, taps } = resolveKernel(kernel, given.dtype);
+	const image = isSource(given) ? fillOnHost(given) : given;
 	const [vmax, wmax] = image.shape as [number, number];
 	const [smax, tmax] = [kernel.height, kernel.width];
 	const [xmax, ymax] = [vmax + smax - 1, wmax + tmax - 1];

@@ -35,11 +35,13 @@ export interface ConvolveResult<T extends TypedArray = TypedArray> {
 	report: Report;
 }
 
-/** The typed array of a result: that of `outputDtype`, else the image's own (a nested image is float64). */
+/** The typed array of a result: that of `outputDtype`, else the image's own (a nested image is float64, a source says its dtype). */
 export type DataOf<I extends ImageInput, O> = O extends { outputDtype: infer D extends Dtype }
 	? DtypeArrays[D]
 	: I extends NdArray<infer T>
 		? T extends Uint8ClampedArray
 			? Uint8Array
 			: T
-		: Float64Array;
+		: I extends { readonly dtype: infer D extends Dtype }
+			? DtypeArrays[D]
+			: Float64Array;

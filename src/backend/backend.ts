@@ -70,6 +70,18 @@ export interface RunOutcome {
 	warnings?: readonly string[];
 }
 
+/** An image in a backend's own memory, for one run. */
+export interface FilledImage {
+	/** As Executable.run. */
+	run(out: PlaneView, signal?: AbortSignal): Promise<RunOutcome>;
+	/** As Executable.checksum. */
+	checksum(out: PlaneView, scheme: ChecksumScheme, signal?: AbortSignal): Promise<ChecksumFindings>;
+	/** Copies it to the host. */
+	read(): Promise<PlaneView>;
+	/** Gives the memory back; idempotent. */
+	dispose(): void;
+}
+
 export interface Executable {
 	readonly plan: Plan;
 	/**
@@ -84,6 +96,14 @@ export interface Executable {
 	 * core/checksum-sums.ts are taken, which also say what must be found.
 	 */
 	checksum?(image: PlaneView, out: PlaneView, scheme: ChecksumScheme, signal?: AbortSignal): Promise<ChecksumFindings>;
+	/**
+	 * Optional: an image in memory of the backend's own, which `fill` writes, dense and row-major, at most once and before this resolves.
+	 * `fill` is the caller's code: what it throws comes through, and its memory is given back.
+	 *
+	 * @param need `checksum`: the sums must be possible over it
+	 * @returns undefined, with `fill` not called, where there is no such memory: run() then takes host memory
+	 */
+	stage?(fill: (memory: TypedArray) => void, need: { checksum: boolean }, signal?: AbortSignal): Promise<FilledImage | undefined>;
 	/** What checksum() sums floats in; default float64. */
 	readonly checksumArithmetic?: ChecksumArithmetic | undefined;
 	/** Frees what the executable holds; idempotent. Never called while a run is pending. */

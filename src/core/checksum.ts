@@ -9,6 +9,7 @@ import { type ChecksumFindings, findSuspects, type Suspect } from './checksum-su
 import { reader } from './dtype.ts';
 import { elementCount, type PlaneView } from './ndarray.ts';
 import { Oracle } from './oracle.ts';
+import type { Problem } from './problem.ts';
 import { comparePixel, fail, regionsOf, type Verification, type VerifyTask, verify, type Worst } from './verify.ts';
 
 /** A backend's own way to find suspects; core/checksum-sums.ts says what it must find. */
@@ -35,6 +36,11 @@ export async function verifyChecksum(
 	await confirm(task, found.suspects, choice);
 	// too many to be told apart and none of those wrong: pixels that are not finite, most likely
 	if (found.count > found.suspects.length) await verify(task, { method: 'full', count: 0, seed, signal });
+	return checksumCoverage(problem, scheme, found, seed);
+}
+
+/** What is known of a result whose sums agree, or whose suspects were right. */
+export function checksumCoverage(problem: Problem, scheme: ChecksumScheme, found: ChecksumFindings, seed: number): Verification {
 	const pixels = elementCount(problem.output.sizes);
 	return { method: 'checksum', pixels, worst: found.worst, seed, detects: CERTAIN * found.threshold, miss: scheme.miss };
 }

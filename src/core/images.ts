@@ -36,12 +36,15 @@ function isDetached(buffer: ArrayBufferLike): boolean {
 	}
 }
 
+const NESTED = 'Nested plain arrays are given directly: [[1, 2, 1]].';
+const NO_PIXELS = 'Give data, or dtype and a function fill that writes the pixels.';
+
 /** A typed array's own dtype and a fresh fixed-length plain view of its memory. */
 export function plainView(data: unknown, stated: unknown, parameter: string): { data: TypedArray; dtype: Dtype } {
 	const tag = tagOf.call(data) as string | undefined;
 	const own = tag === undefined ? undefined : DTYPE_OF_TAG[tag];
 	if (own === undefined)
-		throw invalid('a typed array', `${parameter}.data`, show(data), 'Nested plain arrays are given directly: [[1, 2, 1]].');
+		throw invalid('a typed array', `${parameter}.data`, show(data), data === undefined && parameter === 'image' ? NO_PIXELS : NESTED);
 	const buffer = bufferOf.call(data) as ArrayBuffer;
 	if (isDetached(buffer)) throw invalid('live memory', `${parameter}.data`, `a ${tag} whose buffer is detached`);
 	let dtype = own;
@@ -64,18 +67,34 @@ export function sizesOf(value: unknown, parameter: string, low: number): number[
 	return list.map((size, axis) => whole(size, low, Number.MAX_SAFE_INTEGER, `${parameter}[${axis}]`));
 }
 
-/** Reads an NdArray's fields once and checks that it lies within its memory. */
-export function snapshotNdArray(value: unknown, parameter: string): ArraySnapshot {
+/** An array's fields as they were given, each read once. */
+export interface RawFields {
+	readonly data: unknown;
+	readonly shape: unknown;
+	readonly dtype: unknown;
+	readonly strides: unknown;
+	readonly offset: unknown;
+	readonly fill: unknown;
+}
+
+/** @throws INVALID_ARGUMENT for what has no fields, and for a bare typed array */
+export function rawFields(value: unknown, parameter: string): RawFields {
 	if (typeof value !== 'object' || value === null) {
 		throw invalid('an array: { data, shape } or nested rows of numbers', parameter, show(value));
 	}
 	if (tagOf.call(value) !== undefined) {
 		throw invalid('{ data, shape }', parameter, `a bare ${tagOf.call(value)}`, 'Wrap it: { data, shape: [height, width] }.');
 	}
-	const raw = guarded(parameter, () => {
-		const { data, shape, dtype, strides, stride, offset } = value as Record<string, unknown>;
-		return { data, shape, dtype, strides: strides ?? stride, offset }; // `stride` is what scijs ndarray and zarrita say
+	return guarded(parameter, () => {
+		const { data, shape, dtype, strides, stride, offset, fill } = value as Record<string, unknown>;
+		return { data, shape, dtype, strides: strides ?? stride, offset, fill }; // `stride` is what scijs ndarray and zarrita say
 	});
+}
+
+/** Reads an NdArray's fields once and checks that it lies within its memory. */
+export const snapshotNdArray = (value: unknown, parameter: string): ArraySnapshot => arrayOf(rawFields(value, parameter), parameter);
+
+export function arrayOf(raw: RawFields, parameter: string): ArraySnapshot {
 	const { data, dtype } = plainView(raw.data, raw.dtype, parameter);
 	const shape = sizesOf(raw.shape, `${parameter}.shape`, 0);
 	const viewed = raw.strides !== undefined || raw.offset !== undefined;
@@ -125,8 +144,7 @@ export interface ImageSnapshot extends ArraySnapshot {
 }
 
 /** @param named what the layout is called in the call, for messages */
-export function snapshotImage(value: unknown, layout: Layout | undefined, named = 'option layout'): ImageSnapshot {
-	const array = nestedImage(value) ?? snapshotNdArray(value, 'image');
+export function inLayout(array: ArraySnapshot, layout: Layout | undefined, named: string): ImageSnapshot {
 	const axes = layoutOf(array.shape.length, layout, named);
 	const view: PlaneView = {
 		data: array.data,
@@ -138,7 +156,11 @@ export function snapshotImage(value: unknown, layout: Layout | undefined, named 
 	return { ...array, layout: axes, view };
 }
 
-function nestedImage(value: unknown): ArraySnapshot | undefined {
+/** Memory of this size, dense and row-major, as an image. */
+export const denseImage = (data: TypedArray, { dtype, shape, layout }: Pick<ImageSnapshot, 'dtype' | 'shape' | 'layout'>): ImageSnapshot =>
+	inLayout({ data, given: data, dtype, shape, strides: rowMajorStrides(shape), offset: 0 }, layout, 'layout');
+
+export function nestedImage(value: unknown): ArraySnapshot | undefined {
 	const nested = snapshotRows(value, 'image', (pixel, name) => {
 		if (typeof pixel === 'number') return pixel;
 		throw invalid('a number', name, show(pixel), 'Use { data, shape } with a typed array for other dtypes.');

@@ -11,11 +11,16 @@ export function guarded<T>(parameter: string, read: () => T): T {
 		return read();
 	} catch (error) {
 		if (isError(error, FaltungError)) throw error;
-		const text = isError(error, Error) ? error.message : show(error);
-		throw new FaltungError('INVALID_ARGUMENT', `Expected a readable value for ${parameter} but received one that threw: ${text}.`, {
-			cause: error,
-		});
+		throw threw('a readable value', parameter, error);
 	}
+}
+
+/** The error for a caller's code that threw; what it threw is the cause. */
+export function threw(expected: string, parameter: string, error: unknown): FaltungError {
+	const text = isError(error, Error) ? error.message : show(error);
+	return new FaltungError('INVALID_ARGUMENT', `Expected ${expected} for ${parameter} but received one that threw: ${text}.`, {
+		cause: error,
+	});
 }
 
 /** instanceof, which by itself throws for a revoked proxy. */

@@ -1,16 +1,17 @@
 /** Many small images: one dispatch where they come as one array, and stages that overlap where they come one by one. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { framesOf } from '../../src/backend/webgpu/bank.ts';
+import { alikeOf, framesOf } from '../../src/backend/webgpu/bank.ts';
 import { write } from '../../src/backend/webgpu/buffers.ts';
 import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
+import type { Algorithm } from '../../src/core/plan.ts';
 import { createConvolver } from '../../src/index.ts';
 import { guardedOut, judge } from './judge.ts';
 import { imageOf, planOf, problemOf, ragged, type Spec } from './problems.ts';
 
 /** Runs a problem and counts its dispatches. */
-async function dispatches(gpu: WebGpu, spec: Spec): Promise<number> {
+async function dispatches(gpu: WebGpu, spec: Spec, method?: Algorithm): Promise<number> {
 	const problem = problemOf(spec);
-	const plan = planOf(gpu, problem);
+	const plan = planOf(gpu, problem, method);
 	const executable = await gpu.prepare(problem, plan);
 	const [image, out] = [imageOf(problem), guardedOut(problem)];
 	const { device } = gpu;
@@ -51,6 +52,41 @@ describe('one array of small images', () => {
 		const gpu = await openWebGpu({ limits: { blocked } });
 		expect(await dispatches(gpu, { ...image, layout: 'NCHW', bank })).toBe(1);
 		gpu.dispose();
+	});
+
+	const factors = [1, 2, 3].map((m) => [m, -1, 1 / m].map((a) => [1, m, 2, m, 0.5].map((b) => a * b)));
+	const boxes = [1, 2, 3, 4].map((m) => [m, m, m].map((tap) => [tap, tap, tap, tap, tap]));
+	it.each([
+		['separable', factors, 1],
+		['box', boxes, 1],
+		[
+			'separable',
+			[
+				...factors,
+				[
+					[0, 0, 0, 0, 0],
+					[0, 1, 2, 1, 0],
+					[0, 0, 0, 0, 0],
+				],
+			],
+			2,
+		],
+	] as const)('with a bank by %s is one dispatch for all kernels of a size', async (method, bank, count) => {
+		const gpu = await openWebGpu({ limits: { blocked: 1 } });
+		expect(await dispatches(gpu, { ...image, layout: 'NCHW', bank }, method)).toBe(count);
+		gpu.dispose();
+	});
+
+	it('kernels of one size share a dispatch, as many as fit it', () => {
+		const inside = (rows: number) => ragged(3, 3).map((row, j) => row.map((tap) => (j < rows ? tap : 0)));
+		const problem = problemOf({ ...image, layout: 'NCHW', bank: [3, 2, 3, 0, 3, 2, 0].map(inside) });
+		const all = [0, 1, 2, 3, 4, 5, 6];
+		expect(alikeOf(problem, all, 9).map(({ kernels }) => kernels)).toEqual([
+			[0, 2, 4],
+			[1, 5],
+			[3, 6],
+		]);
+		expect(alikeOf(problem, all, 2).map(({ kernels }) => kernels)).toEqual([[0, 2], [1, 5], [3, 6], [4]]);
 	});
 
 	it('kernels whose windows differ much have dispatches of their own', () => {

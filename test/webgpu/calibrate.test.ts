@@ -50,10 +50,37 @@ describe('a device', () => {
 		gpu.dispose();
 	});
 
+	/** The same device, whatever it is, as a GPU: everything is then measured. */
+	const asGpu = (gpu: WebGpu): WebGpu =>
+		Object.create(gpu, { capabilities: { value: { ...gpu.capabilities, software: false } }, device: { value: gpu.device } });
+
+	it('is measured whole: every variant of every axis gives the same bits, the fastest is kept, and rates come from it', async () => {
+		using gpu = await openWebGpu({ timestamps: true });
+		const { measurements, points } = await calibrateDevice(asGpu(gpu), { seconds: 100, side: 64 });
+		const { maxComputeWorkgroupStorageSize: storage, maxComputeInvocationsPerWorkgroup: threads } = gpu.device.limits;
+		const roomy = storage >= 32768 && threads >= 512;
+		for (const [axis, variants] of Object.entries(AXES)) {
+			const timed = points.filter((point) => point.axis === axis);
+			expect(timed.map(({ wrong }) => wrong)).toEqual(timed.map(() => undefined));
+			// sums of 256 columns take 46 KiB
+			const fitting = variants.filter((variant) => axis !== 'box' || variant[0] < 256 || storage >= 48 * 1024);
+			if (roomy) expect(timed.map(({ variant }) => variant)).toEqual(fitting);
+			const least = Math.min(...timed.map((point) => point.measured));
+			expect(least).toBeGreaterThan(0);
+			expect(measurements?.variants[axis]).toEqual(timed.find((point) => point.measured === least)?.variant);
+		}
+		expect(Object.keys(measurements?.rates ?? {}).sort()).toEqual(['box', 'bytes', 'separable', 'tiled']);
+		for (const rate of Object.values(measurements?.rates ?? {})) expect(rate).toBeGreaterThan(0);
+		const rated = points.filter(({ axis }) => axis === 'rate');
+		expect(rated).toHaveLength(8);
+		for (const { measured: time, fitted } of rated) expect(fitted).toBeLessThanOrEqual(time * (1 + 1e-12)); // rates are the best of all sides
+		expect(tunedFor('any', measurements).provenance).toContain('measured on this device');
+		expect(gpu.memory.held).toBe(0);
+	});
+
 	it('that has no time left is measured no further', async () => {
 		const gpu = await openWebGpu({ timestamps: true });
-		const hard = Object.create(gpu, { capabilities: { value: { ...gpu.capabilities, software: false } }, device: { value: gpu.device } });
-		const { measurements, points } = await calibrateDevice(hard as WebGpu, { seconds: 0, side: 64 });
+		const { measurements, points } = await calibrateDevice(asGpu(gpu), { seconds: 0, side: 64 });
 		expect({ measurements, points }).toEqual({ measurements: { variants: {}, rates: {}, date: expect.any(String) }, points: [] });
 		gpu.dispose();
 	});

@@ -148,6 +148,8 @@ export interface Family {
 	readonly dense: boolean;
 	/** All taps of a kernel are equal. */
 	readonly equal?: boolean;
+	/** Every kernel is a product, or of floats a sum of two. */
+	readonly product?: boolean;
 	/** Several kernels. */
 	readonly bank?: boolean;
 }
@@ -193,6 +195,10 @@ export function bankFamily(seed: number): Family {
 	return { image, kernel, output, dense: true, bank: true };
 }
 
+/** The family of a seed whose problems are banks of products, or of equal taps: kernels of one size share a dispatch. */
+export const productBankFamily = (seed: number): Family => ({ ...bankFamily(seed), product: true });
+export const equalBankFamily = (seed: number): Family => ({ ...bankFamily(seed), equal: true });
+
 /** The case of a seed within a family. */
 export function randomCase(seed: number, family: Family): Case {
 	const random = randomStream(seed);
@@ -215,9 +221,9 @@ export function randomCase(seed: number, family: Family): Case {
 	if (family.equal && random.below(32) === 0) [height, width] = [1 + random.below(63), 1 + random.below(63)];
 	else if (random.below(20) === 0 && !family.equal) [height, width] = [1 + random.below(30), 1 + random.below(30)];
 	if (mode === 'valid' && (dilatedSize(height, dilation[0]) > sizes[2] || dilatedSize(width, dilation[1]) > sizes[3])) mode = 'full';
-	const tapsOf = family.equal ? equalTaps : pick(random, [productTaps, kernelTaps]);
+	const tapsOf = family.equal ? equalTaps : family.product ? productTaps : pick(random, [productTaps, kernelTaps]);
 	const taps = tapsOf(random, kernelDtype, count, height, width);
-	if (count > 1 && !family.equal && random.below(2) === 0) trim(random, taps, count, height, width);
+	if (count > 1 && !family.equal && random.below(family.product ? 6 : 2) === 0) trim(random, taps, count, height, width);
 	const rough = random.below(3) === 0;
 	const boundary = pick(random, BOUNDARIES);
 	const channels = sizes[1] * count;

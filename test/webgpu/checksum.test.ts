@@ -89,9 +89,12 @@ async function findings(
 	const buffers = { image: await upload(image, problem.image.layout), result: await upload(result, problem.output.layout) };
 	const host: ChecksumArrays = { at: 'host', image, result };
 	const device: ChecksumArrays = { at: 'device', ...buffers };
+	const filled: ChecksumArrays = { at: 'host', image: buffers.image, result };
 	for (const [name, arrays, limits] of [
 		['host', host, WHOLE],
 		['host, cut', host, CUT],
+		['image on the device', filled, WHOLE],
+		['image on the device, cut', filled, CUT],
 		['device', device, WHOLE],
 		['device, cut', device, CUT],
 		['device, packed', device, PACKED],

@@ -27,19 +27,19 @@ export type Counts = Record<keyof typeof COUNTED, number>;
 /** Threads count for themselves and hand over at each store: their last work is one, where the image is as wide as workgroups. */
 const COUNTERS = `
 @group(1) @binding(0) var<storage, read_write> counted: array<atomic<u32>, ${Object.keys(COUNTED).length}>;
-var<private> own: array<u32, ${Object.keys(COUNTED).length}>;
+var<private> own_counts: array<u32, ${Object.keys(COUNTED).length}>;
 fn hand_over() {
 	for (var k = 0u; k < ${Object.keys(COUNTED).length}u; k += 1u) {
-		atomicAdd(&counted[k], own[k]);
-		own[k] = 0u;
+		atomicAdd(&counted[k], own_counts[k]);
+		own_counts[k] = 0u;
 	}
 }
 `;
 
 function instrumented(code: string): string {
 	const places = Object.values(COUNTED);
-	const counting = places.reduce((text, [place], k) => text.replace(place, (line) => `${line}own[${k}] += 1u;\n`), code);
-	return COUNTERS + counting.replace('own[3] += 1u;\n', (line) => `${line}hand_over();\n`);
+	const counting = places.reduce((text, [place], k) => text.replace(place, (line) => `${line}own_counts[${k}] += 1u;\n`), code);
+	return COUNTERS + counting.replace('own_counts[3] += 1u;\n', (line) => `${line}hand_over();\n`);
 }
 
 /** Runs `work`, whose pipelines must not have been compiled on this device, and counts. */

@@ -8,7 +8,7 @@ import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
 import type { Algorithm, Plan } from '../../src/core/plan.ts';
 import type { Problem } from '../../src/core/problem.ts';
 import { freshSeed } from '../../src/core/random.ts';
-import { bankFamily, equalFamily, type Family, randomCase, randomFamily } from './cases.ts';
+import { bankFamily, equalBankFamily, equalFamily, type Family, productBankFamily, randomCase, randomFamily } from './cases.ts';
 import { guardedOut, judge } from './judge.ts';
 
 /**
@@ -97,6 +97,15 @@ describe.each([
 	it(`${cases} random problems`, () => compute(cases, randomFamily, 'auto'), 900_000);
 
 	if (banks > 0) it(`${banks} random banks by the dense shaders`, () => compute(banks, bankFamily, 'direct', 'banks'), 900_000);
+
+	// one kernel a workgroup: few compiles
+	if (banks > 0) {
+		it(`${banks} random banks of products, and of equal taps`, async () => {
+			await compute(banks, productBankFamily, 'separable', 'banks of products');
+			await compute(banks, productBankFamily, 'lowrank', 'banks of two products');
+			await compute(banks, equalBankFamily, 'box', 'banks of equal taps');
+		}, 900_000);
+	}
 
 	if (boxes > 0) it(`${boxes} random problems of equal taps by running sums`, () => compute(boxes, equalFamily, 'box'), 900_000);
 });

@@ -1,6 +1,8 @@
 /** Wrong calls of openWebGpu() and of what it gives: each has a code and a sentence of its own. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { referenceBackend } from '../../src/backend/reference.ts';
 import { convolve, createConvolver, FaltungError, type GpuArray, isGpuArray, openWebGpu, type WebGpu } from '../../src/index.ts';
+import { planOf, problemOf } from './problems.ts';
 
 const STORAGE = 128;
 const COPY_SRC = 4;
@@ -21,9 +23,10 @@ async function refuses(call: () => unknown, code: string, ...words: (string | Re
 const invalid = (call: () => unknown, ...words: (string | RegExp)[]) => refuses(call, 'INVALID_ARGUMENT', ...words);
 const open = openWebGpu as (options: unknown) => Promise<WebGpu>;
 
+const revocable = Proxy.revocable({}, {});
+revocable.revoke();
+
 describe('openWebGpu refuses', () => {
-	const revocable = Proxy.revocable({}, {});
-	revocable.revoke();
 	it.each<[name: string, options: unknown, ...words: (string | RegExp)[]]>([
 		['null', null, 'options but received null'],
 		['a number', 5, 'options but received 5'],
@@ -143,6 +146,42 @@ describe('an open device', () => {
 		['an unknown name', { start: 0, cuont: 1 }, 'Did you mean "count"?'],
 	])('read refuses %s', async (_, range, ...words) => {
 		await invalid(() => x.read(range as never), ...words);
+	});
+
+	describe('what a backend is driven with', () => {
+		const problem = problemOf({ sizes: [1, 1, 8, 8] });
+		const other = problemOf({ sizes: [1, 1, 8, 8], taps: [[1, 2]] });
+		const wish = { method: 'auto', accuracy: 'norm' } as const;
+		const plan = () => planOf(gpu, problem);
+		const rubbish: [string, unknown][] = [
+			['nothing', undefined],
+			['null', null],
+			['a number', 5],
+			['a word', 'x'],
+			['an empty object', {}],
+			['an array', []],
+			['a revoked proxy', revocable.proxy],
+			['empty windows of nothing', { windows: [null], boundary: [], scale: [] }],
+		];
+		it.each(rubbish)('prepare refuses %s as a problem and as a plan', async (_, value) => {
+			await invalid(() => gpu.prepare(value as never, plan()), /for problem but received/);
+			await invalid(() => gpu.prepare(problem, value as never), /for plan but received/);
+			await invalid(() => gpu.candidates(value as never, wish), /for problem but received/);
+		});
+		it('prepare refuses the plan of another backend, and of another problem', async () => {
+			const [native] = referenceBackend.candidates(problem, wish);
+			await invalid(() => gpu.prepare(problem, native?.plan as never), 'a plan of backend webgpu for plan', '@reference', 'gpu.candidates');
+			await invalid(() => gpu.prepare(other, plan()), 'a plan of this problem for plan', 'of another');
+			await invalid(() => gpu.prepare(problem, { ...plan(), steps: [] }), 'a plan of this problem');
+		});
+		it('candidates refuses a wish that is none', async () => {
+			await invalid(() => gpu.candidates(problem, undefined as never), 'for wish but received undefined');
+			await invalid(() => gpu.candidates(problem, { method: 'ftt' } as never), 'wish.method', 'Did you mean "fft"');
+		});
+		it('and take what is right', async () => {
+			expect(gpu.candidates(problem, wish).length).toBeGreaterThan(2);
+			(await gpu.prepare(problem, plan())).dispose();
+		});
 	});
 
 	it('what only inherits from a GpuArray, or stands before one, is none', async () => {

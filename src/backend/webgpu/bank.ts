@@ -1,4 +1,4 @@
-/** How tiled.wgsl takes the kernels of a bank: which share a dispatch, and how many a thread holds at a time. Pure. */
+/** How the tiled shaders take the kernels of a bank: which share a dispatch, and how many a thread of tiled.wgsl holds at a time. Pure. */
 import type { KernelWindow, Problem } from '../../core/problem.ts';
 import { arrangementOf } from './direct.ts';
 import { mostQuads, QUAD, quadsOf } from './quads.ts';
@@ -65,6 +65,24 @@ export function framesOf(problem: Problem, kernels: readonly number[]): Frame[] 
 		const joins = wider.rows * wider.cols <= MOST_WASTE * window.taps.length && frameQuads(problem, wider, count) <= MOST_TAP_QUADS;
 		if (last !== undefined && joins) frames[frames.length - 1] = { ...wider, kernels: [...last.kernels, kernel] };
 		else frames.push({ rows: window.rows, cols: window.cols, first: window.first, kernels: [kernel] });
+	}
+	return frames;
+}
+
+/**
+ * Kernels whose windows are alike, for the shaders that compute one a workgroup: products and running sums of another size would not fit their rows.
+ *
+ * @param most kernels of a dispatch
+ */
+export function alikeOf(problem: Problem, kernels: readonly number[], most: number): Frame[] {
+	const frames: Frame[] = [];
+	for (const kernel of kernels) {
+		const { rows, cols, first } = problem.windows[kernel] as KernelWindow;
+		const like = (frame: Frame) => frame.rows === rows && frame.cols === cols && (rows === 0 || String(frame.first) === String(first));
+		const at = frames.findLastIndex(like);
+		const frame = frames[at];
+		if (frame !== undefined && frame.kernels.length < most) frames[at] = { ...frame, kernels: [...frame.kernels, kernel] };
+		else frames.push({ kernels: [kernel], rows, cols, first });
 	}
 	return frames;
 }

@@ -7,6 +7,7 @@ import { cannotOverflow, isPlain, type Problem, sumMagnitude } from '../../core/
 import type { Step } from '../../core/steps.ts';
 import { boxOf, type Found, productOf, productsOf, type Split } from '../../core/structure.ts';
 import type { DeviceMeasurements, PlanWish } from '../backend.ts';
+import { alikeOf } from './bank.ts';
 import { boxWork } from './box.ts';
 import { PIECES_IN_FLIGHT } from './device.ts';
 import { accumulatorOf, GROUP, kernelWords, MAX_LIMBS, sumLimbs } from './direct.ts';
@@ -142,8 +143,9 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 	const bytes = imageBytes + outputs * DTYPES[problem.output.dtype].bytes;
 	const limbs = problem.sum === 'integer' ? sumLimbs(problem) : 1;
 	const products = outputs * way.products * (limbs === 1 ? 1 : 4 + limbs);
-	// the dense shaders read the image once for a bank, the others once for each kernel
-	const again = way.shader === 'separable' || way.shader === 'box' ? (problem.windows.length - 1) * imageBytes : 0;
+	// the dense shaders read the image once for a bank, the others once for all kernels of one size
+	const all = problem.windows.map((_, kernel) => kernel);
+	const again = way.shader === 'separable' || way.shader === 'box' ? (alikeOf(problem, all, Infinity).length - 1) * imageBytes : 0;
 	const compute =
 		way.shader === 'fft' ? (way.transforms?.milliseconds ?? 0) : sumsTime(way.shader, facts, products, outputs, bytes + again);
 	const compile = way.shader !== 'direct' && outputs < limits.blocked ? COMPILE_MS : 0;

@@ -32,9 +32,9 @@ import { type Arrangement, denseStrides, packBox, rawMemory, type SourceBox } fr
 import { bindGroupEntries, uniformWords } from './shaders.ts';
 import { type Piece, pieceSizes, pieces, type TileLimits } from './tiler.ts';
 
-/** Where the image and the result are: in the caller's memory, or dense in device memory. */
+/** Where the image and the result are: in the caller's memory, or dense in device memory; of 'host', the image may lie there within one binding. */
 export type ChecksumArrays =
-	| { readonly at: 'host'; readonly image: PlaneView; readonly result: PlaneView }
+	| { readonly at: 'host'; readonly image: PlaneView | GPUBuffer; readonly result: PlaneView }
 	| { readonly at: 'device'; readonly image: GPUBuffer; readonly result: GPUBuffer };
 
 /** A piece in device memory. */
@@ -152,8 +152,9 @@ class DeviceChecksum {
 	}
 
 	/** Copies a piece from the caller's memory. */
-	async #upload(lease: Lease, piece: Piece, { image, result }: { image: PlaneView; result: PlaneView }): Promise<Placed> {
-		const sources = pieceSources(this.#problem, piece);
+	async #upload(lease: Lease, piece: Piece, { image, result }: { image: PlaneView | GPUBuffer; result: PlaneView }): Promise<Placed> {
+		const onHost = 'data' in image;
+		const sources = onHost ? pieceSources(this.#problem, piece) : wholeSources(this.#problem, piece);
 		const starts: PerAxis = [piece.batch.start, piece.channel.start, piece.row.start, piece.col.start];
 		const brought: { staging: GPUBuffer; buffer: GPUBuffer; size: number }[] = [];
 		const bring = async (view: PlaneView, box: SourceBox, elements: number): Promise<PieceMemory & { arrangement: Arrangement }> => {
@@ -166,10 +167,14 @@ class DeviceChecksum {
 			return { buffer, size, arrangement };
 		};
 		const elements = piece.batch.count * sources.channel.count * sources.rows.total * sources.cols.total;
-		const from = await bring(image, this.#imageBox(piece, sources), elements);
+		const { layout, sizes, dtype } = this.#problem.image;
+		const from = onHost
+			? await bring(image, this.#imageBox(piece, sources), elements)
+			: { buffer: image, size: bytesOf(product(sizes), dtype), arrangement: arrangementOf(layout) };
+		const batch = onHost ? { count: piece.batch.count, first: 0 } : { count: sizes[0], first: piece.batch.start };
 		const to = await bring(result, this.#resultBox(piece), product(pieceSizes(piece)));
 		return {
-			image: { ...this.#imagePlanes(sources, from.arrangement, piece.batch.count, 0), ...from },
+			image: { ...this.#imagePlanes(sources, from.arrangement, batch.count, batch.first), ...from },
 			result: { ...this.#resultPlanes(piece, to.arrangement, pieceSizes(piece), starts), ...to },
 			bring: (encoder) => {
 				for (const { staging, buffer, size } of brought) encoder.copyBufferToBuffer(staging, 0, buffer, 0, size);

@@ -121,6 +121,8 @@ export class DeviceSession {
 	readonly buffers: BufferPool;
 	readonly pipelines: PipelineCache;
 	readonly slots = new Semaphore(PIECES_IN_FLIGHT);
+	/** Images that callbacks filled: as many are held at a time. */
+	readonly fills = new Semaphore(PIECES_IN_FLIGHT);
 	/** The backend that runs on this device. */
 	owner: Backend | undefined;
 	/** Its device was destroyed because the user is done with it. */

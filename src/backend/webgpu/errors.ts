@@ -71,10 +71,13 @@ export class DeviceErrors {
 
 	/** The error to throw for one that a device operation threw. */
 	async translate(error: unknown): Promise<unknown> {
-		if (error instanceof FaltungError) return error;
+		return error instanceof FaltungError ? error : this.outranked(error);
+	}
+
+	/** The loss of the device where it is lost, else the error. */
+	async outranked(error: unknown): Promise<unknown> {
 		if (this.#lost === undefined) await turn(); // `device.lost` may resolve just after the rejection that it causes
-		if (this.#lost !== undefined) return this.lossError();
-		return error;
+		return this.#lost === undefined ? error : this.lossError();
 	}
 
 	lossError(): FaltungError {

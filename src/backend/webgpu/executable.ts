@@ -6,21 +6,23 @@ import type { ChecksumArithmetic } from '../../core/bounds.ts';
 import { throwIfAborted } from '../../core/breathe.ts';
 import type { ChecksumScheme } from '../../core/checksum-scheme.ts';
 import { type ChecksumFindings, findSuspects } from '../../core/checksum-sums.ts';
-import { DTYPES } from '../../core/dtype.ts';
+import { DTYPES, type TypedArray } from '../../core/dtype.ts';
 import { FaltungError } from '../../core/errors.ts';
-import { type PerAxis, type PlaneView, rowMajorStrides, toCanonical } from '../../core/ndarray.ts';
+import { denseImage } from '../../core/images.ts';
+import { fromCanonical, type PerAxis, type PlaneView, rowMajorStrides, toCanonical } from '../../core/ndarray.ts';
 import type { Plan } from '../../core/plan.ts';
 import { describe, type Problem } from '../../core/problem.ts';
-import type { Executable, RunOutcome } from '../backend.ts';
+import type { Executable, FilledImage, RunOutcome } from '../backend.ts';
 import { Lease, roundUp, USAGE } from './buffers.ts';
 import { type ChecksumArrays, findOnDevice } from './checksum.ts';
 import { isCheckable } from './checksum-tables.ts';
 import type { DeviceSession, SessionHolder } from './device.ts';
 import { arrangementOf, pieceSources, stagedDense, wholeSources } from './direct.ts';
 import { asUserError, OutOfDeviceMemory } from './errors.ts';
+import { bufferBytes, FILL_LIMIT, FilledBuffer } from './filled.ts';
 import { GpuArray } from './gpu-array.ts';
-import { boxRuns, type Mover, prepareMoves, reversed } from './moves.ts';
-import { DEVICE_MEMORY, NOWHERE, type Program } from './program.ts';
+import { boxRuns, prepareMoves, reversed } from './moves.ts';
+import { DEVICE_MEMORY, NOWHERE, type PieceInput, type PieceMemory, type Program } from './program.ts';
 import { packBox, rawMemory, type SourceBox, unpackBox } from './region.ts';
 import { chooseSizes, type Grain, type Piece, pieceSizes, pieces, type TileLimits, workOf } from './tiler.ts';
 
@@ -28,6 +30,21 @@ import { chooseSizes, type Grain, type Piece, pieceSizes, pieces, type TileLimit
 const LEAST_PIECE = 16 * 1024;
 
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
+
+type Sources = ReturnType<typeof pieceSources>;
+
+const elementsOf = (piece: Piece, { channel, rows, cols }: Sources): number => piece.batch.count * channel.count * rows.total * cols.total;
+const boxOf = ({ batch }: Piece, { channel, rows, cols }: Sources): SourceBox => ({ batch, channel, rows: rows.runs, cols: cols.runs });
+
+/** Where a piece's pixels come from. */
+interface PieceSource {
+	readonly place: PieceInput;
+	readonly memory: PieceMemory;
+	/** Copies on the host, last before the submit. */
+	readonly pack: () => void;
+	/** Records copies on the device. */
+	readonly bring: (encoder: GPUCommandEncoder) => void;
+}
 
 /** What a run collects from its pieces. */
 interface Tally {
@@ -77,10 +94,13 @@ export class WebGpuExecutable implements Executable {
 
 	async run(image: PlaneView, out: PlaneView, signal?: AbortSignal): Promise<RunOutcome> {
 		throwIfAborted(signal);
+		return this.#run(await this.#holder.current(), image, out, signal);
+	}
+
+	async #run(session: DeviceSession, image: PlaneView | GPUBuffer, out: PlaneView, signal: AbortSignal | undefined): Promise<RunOutcome> {
 		const began = performance.now();
 		const tally: Tally = { upload: 0, readback: 0, overflowAt: Infinity };
 		if (product(this.#problem.output.sizes) > 0) {
-			const session = await this.#holder.current();
 			await this.#withMemory(this.#limits, (limits) =>
 				this.#eachPiece(session, limits, signal, (piece) => this.#hostPiece(session, piece, image, out, tally)),
 			);
@@ -89,6 +109,36 @@ export class WebGpuExecutable implements Executable {
 		const { upload, readback, overflowAt } = tally;
 		const outcome = { timings: { upload, compute: performance.now() - began - upload - readback, readback } };
 		return overflowAt === Infinity ? outcome : { ...outcome, overflowAt };
+	}
+
+	/** Staging memory as large as the image, mapped, for `fill` to write; undefined where the image is too large for that, or memory is short. */
+	async stage(fill: (memory: TypedArray) => void, need: { checksum: boolean }, signal?: AbortSignal): Promise<FilledImage | undefined> {
+		throwIfAborted(signal);
+		const { dtype, layout, sizes } = this.#problem.image;
+		const elements = product(sizes);
+		if (bufferBytes(elements, dtype) > Math.min(FILL_LIMIT, this.#limits.binding, this.#limits.buffer)) return undefined;
+		if (need.checksum && !isCheckable(this.#problem)) return undefined;
+		const session = await this.#holder.current();
+		const filled = await FilledBuffer.of(session, { dtype, elements }, fill).catch(async (error: unknown) => {
+			throw asUserError(await session.errors.translate(error));
+		});
+		if (filled === undefined) return undefined;
+		const shape = fromCanonical(layout, sizes);
+		const array = new GpuArray(session, filled.buffer, { shape, dtype, layout }, true);
+		const read = async () => denseImage((await array.read()).data, array).view;
+		return {
+			run: async (out, signal) => {
+				const outcome = await this.#run(session, filled.buffer, out, signal);
+				await session.errors.all([filled.settled]);
+				return { ...outcome, timings: { ...outcome.timings, upload: filled.took } };
+			},
+			checksum: async (result, scheme, signal) => {
+				const found = await this.#find(session, scheme, { at: 'host', image: filled.buffer, result }, signal);
+				return found ?? findSuspects({ problem: this.#problem, scheme, image: await read(), result }, signal);
+			},
+			read,
+			dispose: () => filled.dispose(),
+		};
 	}
 
 	/**
@@ -223,40 +273,34 @@ export class WebGpuExecutable implements Executable {
 		if (failure !== undefined) throw await session.errors.translate(failure.error);
 	}
 
-	/** Upload, compute, readback of one piece. */
-	async #hostPiece(session: DeviceSession, piece: Piece, image: PlaneView, out: PlaneView, tally: Tally): Promise<void> {
+	/** Upload (where the image is on the host), compute, readback of one piece. */
+	async #hostPiece(session: DeviceSession, piece: Piece, image: PlaneView | GPUBuffer, out: PlaneView, tally: Tally): Promise<void> {
 		const problem = this.#problem;
 		const lease = new Lease(session.buffers);
 		try {
-			const sources = pieceSources(problem, piece);
-			const arrangement = this.#program.arrangement(image);
-			const box: SourceBox = { batch: piece.batch, channel: sources.channel, rows: sources.rows.runs, cols: sources.cols.runs };
-			const elements = piece.batch.count * sources.channel.count * sources.rows.total * sources.cols.total;
-			const size = { in: bufferBytes(elements, problem.image.dtype), out: bufferBytes(product(pieceSizes(piece)), problem.output.dtype) };
-			const staging = await lease.take(size.in, USAGE.MAP_WRITE | USAGE.COPY_SRC);
-			const input = await lease.take(size.in, DEVICE_MEMORY);
-			const output = await lease.take(size.out, DEVICE_MEMORY);
-			const drain = await lease.take(size.out + 4, USAGE.MAP_READ | USAGE.COPY_DST);
-			const staged = stagedDense(arrangement, piece.batch.count, sources);
-			const step = await this.#program.step(session, lease, piece, { ...sources, staged });
+			const inHost = 'data' in image;
+			const whole = !inHost && piece.batch.count === problem.image.sizes[0]; // its first image is at element 0
+			const from = await (inHost ? this.#fromHost(session, lease, piece, image) : this.#fromDevice(session, lease, piece, image, whole));
+			const bytes = bufferBytes(product(pieceSizes(piece)), problem.output.dtype);
+			const output = await lease.take(bytes, DEVICE_MEMORY);
+			const drain = await lease.take(bytes + 4, USAGE.MAP_READ | USAGE.COPY_DST);
+			const step = await this.#program.step(session, lease, piece, from.place);
 
 			const uploading = performance.now();
-			session.buffers.fill(staging, size.in, (memory) =>
-				packBox(image, box, arrangement, rawMemory(memory, problem.image.dtype, elements)),
-			);
+			from.pack();
 			tally.upload += performance.now() - uploading;
 
 			const { settled } = session.errors.scope(() => {
 				const encoder = session.device.createCommandEncoder({ label: this.plan.name });
-				encoder.copyBufferToBuffer(staging, 0, input, 0, size.in);
-				step.encode(encoder, { buffer: input, size: size.in }, { buffer: output, size: size.out });
-				encoder.copyBufferToBuffer(output, 0, drain, 0, size.out);
-				if (step.overflow !== undefined) encoder.copyBufferToBuffer(step.overflow, 0, drain, size.out, 4);
+				from.bring(encoder);
+				step.encode(encoder, from.memory, { buffer: output, size: bytes });
+				encoder.copyBufferToBuffer(output, 0, drain, 0, bytes);
+				if (step.overflow !== undefined) encoder.copyBufferToBuffer(step.overflow, 0, drain, bytes, 4);
 				session.device.queue.submit([encoder.finish()]);
-			}, size.out);
-			const drained = session.buffers.drain(drain, size.out + 4, (memory) => {
+			}, bytes);
+			const drained = session.buffers.drain(drain, bytes + 4, (memory) => {
 				const draining = performance.now();
-				if (step.overflow !== undefined) this.#tallyOverflow(tally, piece, new Uint32Array(memory, size.out, 1)[0] as number);
+				if (step.overflow !== undefined) this.#tallyOverflow(tally, piece, new Uint32Array(memory, bytes, 1)[0] as number);
 				const count = product(pieceSizes(piece));
 				const starts: PerAxis = [piece.batch.start, piece.channel.start, piece.row.start, piece.col.start];
 				const source = rawMemory(memory, problem.output.dtype, count);
@@ -273,37 +317,27 @@ export class WebGpuExecutable implements Executable {
 
 	/** One piece from a device buffer into a device buffer; straight, where both fit a binding whole. */
 	async #residentPiece(session: DeviceSession, piece: Piece, image: GPUBuffer, result: GPUBuffer, tally: Tally): Promise<void> {
-		const problem = this.#problem;
+		const { image: from, output: to } = this.#problem;
 		const lease = new Lease(session.buffers);
 		try {
-			const { sizes } = problem.image;
-			const inArrangement = arrangementOf(problem.image.layout);
-			const size = {
-				image: bufferBytes(product(sizes), problem.image.dtype),
-				out: bufferBytes(product(pieceSizes(piece)), problem.output.dtype),
-			};
-			const whole = product(pieceSizes(piece)) === product(problem.output.sizes) && size.image <= this.#limits.binding;
-			const sources = whole ? wholeSources(problem, piece) : pieceSources(problem, piece);
-			const staged = stagedDense(inArrangement, piece.batch.count, sources);
-			const step = await this.#program.step(session, lease, piece, { ...sources, staged });
-			let [input, output] = [image, result];
-			let inBytes = size.image;
-			if (!whole) {
-				const elements = piece.batch.count * sources.channel.count * sources.rows.total * sources.cols.total;
-				inBytes = bufferBytes(elements, problem.image.dtype);
-				input = await lease.take(inBytes, DEVICE_MEMORY);
-				output = await lease.take(size.out, DEVICE_MEMORY);
-			}
+			const inBinding = bufferBytes(product(from.sizes), from.dtype) <= this.#limits.binding;
+			const whole = product(pieceSizes(piece)) === product(to.sizes) && inBinding;
+			const input = await this.#fromDevice(session, lease, piece, image, whole);
+			const bytes = bufferBytes(product(pieceSizes(piece)), to.dtype);
+			const output = whole ? result : await lease.take(bytes, DEVICE_MEMORY);
+			const step = await this.#program.step(session, lease, piece, input.place);
 			const drain = step.overflow === undefined ? undefined : await lease.take(4, USAGE.MAP_READ | USAGE.COPY_DST);
-			const gather = whole ? undefined : await this.#moves(session, lease, piece, sources);
+			const target: SourceBox = { batch: piece.batch, channel: piece.channel, rows: [piece.row], cols: [piece.col] };
+			const runs = whole ? [] : reversed(boxRuns(arrangementOf(to.layout), to.sizes, target, DTYPES[to.dtype].bytes));
+			const back = await prepareMoves(session, runs, (bytes, usage) => lease.take(bytes, usage));
 			const { settled } = session.errors.scope(() => {
 				const encoder = session.device.createCommandEncoder({ label: this.plan.name });
-				gather?.into(encoder, image, input);
-				step.encode(encoder, { buffer: input, size: inBytes }, { buffer: output, size: size.out });
-				gather?.back(encoder, output, result);
+				input.bring(encoder);
+				step.encode(encoder, input.memory, { buffer: output, size: bytes });
+				back(encoder, output, result);
 				if (step.overflow !== undefined && drain !== undefined) encoder.copyBufferToBuffer(step.overflow, 0, drain, 0, 4);
 				session.device.queue.submit([encoder.finish()]);
-			}, size.out);
+			}, bytes);
 			if (drain !== undefined) {
 				await session.buffers.drain(drain, 4, (memory) => this.#tallyOverflow(tally, piece, new Uint32Array(memory, 0, 1)[0] as number));
 			}
@@ -315,20 +349,42 @@ export class WebGpuExecutable implements Executable {
 		}
 	}
 
-	/** Packing a piece's sources out of the image, and putting its outputs into their place. */
-	async #moves(
-		session: DeviceSession,
-		lease: Lease,
-		piece: Piece,
-		sources: ReturnType<typeof pieceSources>,
-	): Promise<{ into: Mover; back: Mover }> {
-		const { image, output } = this.#problem;
-		const source: SourceBox = { batch: piece.batch, channel: sources.channel, rows: sources.rows.runs, cols: sources.cols.runs };
-		const target: SourceBox = { batch: piece.batch, channel: piece.channel, rows: [piece.row], cols: [piece.col] };
-		const into = boxRuns(arrangementOf(image.layout), image.sizes, source, DTYPES[image.dtype].bytes);
-		const back = reversed(boxRuns(arrangementOf(output.layout), output.sizes, target, DTYPES[output.dtype].bytes));
-		const take = (bytes: number, usage: number) => lease.take(bytes, usage);
-		return { into: await prepareMoves(session, into, take), back: await prepareMoves(session, back, take) };
+	/** The sources of a piece, packed into staging memory. */
+	async #fromHost(session: DeviceSession, lease: Lease, piece: Piece, image: PlaneView): Promise<PieceSource> {
+		const sources = pieceSources(this.#problem, piece);
+		const arrangement = this.#program.arrangement(image);
+		const elements = elementsOf(piece, sources);
+		const size = bufferBytes(elements, image.dtype);
+		const staging = await lease.take(size, USAGE.MAP_WRITE | USAGE.COPY_SRC);
+		const buffer = await lease.take(size, DEVICE_MEMORY);
+		return {
+			place: { ...sources, staged: stagedDense(arrangement, piece.batch.count, sources) },
+			memory: { buffer, size },
+			pack: () =>
+				session.buffers.fill(staging, size, (memory) =>
+					packBox(image, boxOf(piece, sources), arrangement, rawMemory(memory, image.dtype, elements)),
+				),
+			bring: (encoder) => encoder.copyBufferToBuffer(staging, 0, buffer, 0, size),
+		};
+	}
+
+	/**
+	 * The sources of a piece of an image in device memory.
+	 *
+	 * @param whole the image is read where it lies, for all images of its batch; else the sources are copied out of it
+	 */
+	async #fromDevice(session: DeviceSession, lease: Lease, piece: Piece, image: GPUBuffer, whole: boolean): Promise<PieceSource> {
+		const { layout, sizes, dtype } = this.#problem.image;
+		const arrangement = arrangementOf(layout);
+		const sources = whole ? wholeSources(this.#problem, piece) : pieceSources(this.#problem, piece);
+		const place = { ...sources, staged: stagedDense(arrangement, piece.batch.count, sources) };
+		const pack = () => {};
+		if (whole) return { place, memory: { buffer: image, size: bufferBytes(product(sizes), dtype) }, pack, bring: () => {} };
+		const size = bufferBytes(elementsOf(piece, sources), dtype);
+		const buffer = await lease.take(size, DEVICE_MEMORY);
+		const runs = boxRuns(arrangement, sizes, boxOf(piece, sources), DTYPES[dtype].bytes);
+		const into = await prepareMoves(session, runs, (bytes, usage) => lease.take(bytes, usage));
+		return { place, memory: { buffer, size }, pack, bring: (encoder) => into(encoder, image, buffer) };
 	}
 
 	// ── what went wrong ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -373,6 +429,3 @@ export class WebGpuExecutable implements Executable {
 		return this.#limitError(`${error.bytes} bytes of device memory at once, even in the smallest pieces (${error.message})`, error);
 	}
 }
-
-/** Bytes of a device buffer for elements: whole words, and never empty. */
-const bufferBytes = (elements: number, dtype: Problem['image']['dtype']): number => roundUp(Math.max(4, elements * DTYPES[dtype].bytes), 4);

@@ -13,7 +13,8 @@ import type { Move } from './moves.ts';
 /** Bytes that one step of a readback maps. */
 const READ_STEP = 32 * 2 ** 20;
 
-const ARRAYS: { readonly [D in Dtype]: new (buffer: ArrayBuffer) => DtypeArrays[D] } = {
+/** Views of memory by dtype. */
+export const ARRAYS: { readonly [D in Dtype]: new (buffer: ArrayBuffer, offset?: number, length?: number) => DtypeArrays[D] } = {
 	uint8: Uint8Array,
 	int8: Int8Array,
 	uint16: Uint16Array,

@@ -2,13 +2,13 @@
 import { DTYPE_NAMES } from '../../core/dtype.ts';
 import { isPlain, type KernelWindow, type Problem } from '../../core/problem.ts';
 import type { Product } from '../../core/steps.ts';
-import { type Frame, framesOf, frameWords, groupSize, isAcross, spreadOf } from './bank.ts';
+import { alikeOf, type Frame, framesOf, frameWords, groupSize, isAcross, MOST_TAP_QUADS, spreadOf } from './bank.ts';
 import { runOf } from './box.ts';
 import { arrangementOf, fillWords, OVERFLOW_CODES, ROUNDING_CODES, singleBits } from './direct.ts';
 import type { PieceInput } from './program.ts';
-import { lanesOf, QUAD, quadsOf, spanOf } from './quads.ts';
+import { lanesOf, mostQuads, QUAD, quadsOf, spanOf } from './quads.ts';
 import { type Specialisation, uniformWords } from './shaders.ts';
-import { type BoxStrip, type Held, held, type Strip, THREAD_ROWS, WORD } from './tiled.ts';
+import { type BoxStrip, type Held, held, type Strip, stripTapQuads, THREAD_ROWS, WORD } from './tiled.ts';
 import { type Piece, pieceSizes, windowOrigin } from './tiler.ts';
 import type { Tuning } from './tuning.ts';
 
@@ -67,18 +67,20 @@ function tapWords(
 	if (form.shader === 'tiled') {
 		return [...frameWords(problem, frame, channelOf), ...frame.kernels.flatMap((kernel) => framed(problem, frame, kernel, lead, quads))];
 	}
-	const [kernel] = frame.kernels as [number];
 	const { rows, cols } = frame;
-	if (form.shader === 'box') return [tapBits(problem, form.taps[kernel] as number), 0, 0, 0];
+	if (form.shader === 'box') {
+		return frame.kernels.flatMap((kernel) => [tapBits(problem, form.taps[kernel] as number), channelOf(kernel), 0, 0]);
+	}
 	const column = (product: Product) => {
 		const words = product.column.map((tap) => tapBits(problem, tap));
 		return [...words, ...new Array<number>(quadsOf(rows) * QUAD - rows).fill(0)];
 	};
-	const products = form.products[kernel] as readonly Product[];
 	// a kernel of a bank with fewer products than another adds products of zeros
 	const zero: Product = { column: new Array<number>(rows).fill(0), row: new Array<number>(cols).fill(0) };
-	const all = Array.from({ length: form.strip.terms }, (_, t) => products[t] ?? zero);
-	return all.flatMap((product) => [...placed(problem, product.row, lead, quads), ...column(product)]);
+	return frame.kernels.flatMap((kernel) => {
+		const all = Array.from({ length: form.strip.terms }, (_, t) => form.products[kernel]?.[t] ?? zero);
+		return [channelOf(kernel), 0, 0, 0, ...all.flatMap((product) => [...placed(problem, product.row, lead, quads), ...column(product)])];
+	});
 }
 
 const modulo = (a: number, n: number): number => ((a % n) + n) % n;
@@ -86,12 +88,22 @@ const modulo = (a: number, n: number): number => ((a % n) + n) % n;
 /** Tap tables come in a few sizes, so that kernels of about one size share a pipeline: powers of two from here on. */
 const LEAST_TABLE = 16;
 
-/** Kernels that each have a dispatch of their own. */
-const alone = (problem: Problem, kernels: readonly number[]): Frame[] =>
-	kernels.map((kernel) => {
-		const { rows, cols, first } = problem.windows[kernel] as KernelWindow;
-		return { kernels: [kernel], rows, cols, first };
-	});
+/** The dispatches of some kernels. @param elements of a row of the result, over which `most` workgroups lie */
+function framesFor(problem: Problem, kernels: readonly number[], form: TapForm, elements: number, most: number): Frame[] {
+	if (form.shader === 'tiled') return framesOf(problem, kernels);
+	const side = Math.max(1, Math.floor(most / Math.ceil(elements / columnsOf(form))));
+	if (form.shader === 'box') return alikeOf(problem, kernels, Math.min(side, MOST_TAP_QUADS));
+	const [rows, cols] = [
+		Math.max(...problem.windows.map((window) => window.rows)),
+		Math.max(...problem.windows.map((window) => window.cols)),
+	];
+	const room = Math.floor(MOST_TAP_QUADS / stripTapQuads(mostQuads(problem, cols), rows, form.strip.terms));
+	return alikeOf(problem, kernels, Math.max(1, Math.min(side, room)));
+}
+
+/** Elements of a row that a workgroup covers. */
+const columnsOf = (form: Exclude<TapForm, { shader: 'tiled' }>): number =>
+	form.shader === 'box' ? form.strip.columns : QUAD * form.strip.quads;
 
 /** The dispatches of one piece. */
 export function jobsOf(problem: Problem, piece: Piece, input: PieceInput, form: TapForm, layers: number): Job[] {
@@ -110,7 +122,7 @@ export function jobsOf(problem: Problem, piece: Piece, input: PieceInput, form: 
 	const planes = interleaved ? 1 : Math.ceil(channels / kernels);
 	const across = isAcross(problem) ? kernels : 1;
 	const jobs: Job[] = [];
-	for (const frame of form.shader === 'tiled' ? framesOf(problem, here) : alone(problem, here)) {
+	for (const frame of framesFor(problem, here, form, elements, layers)) {
 		const shift = frame.rows === 0 ? [0, 0] : [frame.first[0] - origin[0], frame.first[1] - origin[1]];
 		const span = spanOf(problem, frame.cols);
 		const lead = aligned ? modulo((cols.origin + (shift[1] as number)) * lanes, QUAD) : 0;
@@ -122,7 +134,7 @@ export function jobsOf(problem: Problem, piece: Piece, input: PieceInput, form: 
 			SUM: held(problem) as Held,
 		};
 		const constants = { TAP_QUADS: Math.max(LEAST_TABLE, 2 ** Math.ceil(Math.log2(words.length / QUAD))) };
-		const { tile, march, chunks, bundle, overrides } = geometryOf(problem, form, frame, {
+		const { tile, side, march, chunks, bundle, overrides } = geometryOf(problem, form, frame, {
 			taps: { lead, span, lanes },
 			elements,
 			height,
@@ -130,16 +142,15 @@ export function jobsOf(problem: Problem, piece: Piece, input: PieceInput, form: 
 			outputs: elements * height * channels * batches,
 		});
 		const specialisation: Specialisation = { shader: form.shader, overrides: { ...common, ...overrides }, constants };
-		const outFirst = form.shader === 'tiled' ? 0 : channelOf(frame.kernels[0] as number);
 		const params = {
 			width: elements,
 			rows: height,
 			out_pitch: across === 1 ? quadsOf(elements) * QUAD : elements * spreadOf(problem),
 			planes,
 			out_planes: interleaved ? 1 : channels,
-			out_first: interleaved ? 0 : outFirst,
+			out_first: 0,
 			kernels: interleaved ? 1 : kernels,
-			first_channel: interleaved ? 0 : piece.channel.start + outFirst,
+			first_channel: interleaved ? 0 : piece.channel.start,
 			first_element: interleaved ? 0 : (Math.floor(piece.channel.start / kernels) - staged.firstChannel) * staged.channelStride,
 			batch_stride: staged.batchStride,
 			channel_stride: interleaved ? 0 : staged.channelStride,
@@ -181,7 +192,7 @@ export function jobsOf(problem: Problem, piece: Piece, input: PieceInput, form: 
 				specialisation,
 				params: uniformWords('tiled', 'params', { ...params, first_plane: first }),
 				taps: Uint32Array.from(words),
-				groups: [Math.ceil(elements / tile.columns), Math.ceil(height / tile.rows), z],
+				groups: [Math.ceil(elements / tile.columns) * side, Math.ceil(height / tile.rows), z],
 			});
 		}
 	}
@@ -205,13 +216,14 @@ interface Grid {
 }
 
 /**
- * What a workgroup covers, of how many elements and rows, how many layers a plane has (`chunks`) with how many groups of kernels each
- * (`bundle`), and the variant of the shader that does it.
+ * What a workgroup covers, of how many elements and rows, how many of them stand side by side there (`side`, a kernel each), how many layers
+ * a plane has (`chunks`) with how many groups of kernels each (`bundle`), and the variant of the shader that does it.
  */
 function geometryOf(problem: Problem, form: TapForm, frame: Frame, grid: Grid) {
 	const { tuning } = form;
 	const { elements, height, layers } = grid;
 	const strips = (columns: number) => Math.ceil(elements / columns) * layers;
+	const side = frame.kernels.length;
 	switch (form.shader) {
 		case 'tiled': {
 			const tile = { columns: QUAD * tuning.workgroup.x, rows: THREAD_ROWS * tuning.workgroup.y };
@@ -223,17 +235,17 @@ function geometryOf(problem: Problem, form: TapForm, frame: Frame, grid: Grid) {
 			const bundle = Math.ceil(groups / Math.min(groups, wanted));
 			const shape = { WORKGROUP_X: tuning.workgroup.x, WORKGROUP_Y: tuning.workgroup.y };
 			const overrides = { KERNELS: kernels, ACROSS: isAcross(problem) ? 1 : 0, ...width, ...shape };
-			return { tile, march: 0, chunks: Math.ceil(groups / bundle), bundle, overrides };
+			return { tile, side: 1, march: 0, chunks: Math.ceil(groups / bundle), bundle, overrides };
 		}
 		case 'separable': {
-			const columns = QUAD * form.strip.quads;
-			const march = marchOf(form.strip.chunk, form.strip.prime, height, strips(columns), tuning);
-			return { tile: { columns, rows: march }, march, ...ONE_LAYER, overrides: stripOverrides(form.strip) };
+			const columns = columnsOf(form);
+			const march = marchOf(form.strip.chunk, form.strip.prime, height, strips(columns) * side, tuning);
+			return { tile: { columns, rows: march }, side, march, ...ONE_LAYER, overrides: stripOverrides(form.strip) };
 		}
 		case 'box': {
 			const { columns, chunk } = form.strip;
-			const march = marchOf(chunk, Math.max(0, frame.rows - 1), height, strips(columns), tuning);
-			return { tile: { columns, rows: march }, march, ...ONE_LAYER, overrides: boxOverrides(form.strip) };
+			const march = marchOf(chunk, Math.max(0, frame.rows - 1), height, strips(columns) * side, tuning);
+			return { tile: { columns, rows: march }, side, march, ...ONE_LAYER, overrides: boxOverrides(form.strip) };
 		}
 	}
 }

@@ -3,6 +3,8 @@ import { DTYPE_NAMES, DTYPES, type Dtype } from '../../core/dtype.ts';
 import { invalid, show } from '../../core/errors.ts';
 import { layoutOf, sizesOf } from '../../core/images.ts';
 import { elementCount, LAYOUTS, type Layout } from '../../core/ndarray.ts';
+import { ALGORITHMS, type Plan } from '../../core/plan.ts';
+import type { KernelWindow, Problem } from '../../core/problem.ts';
 import { flag, guarded, snapshotOptions, whole, word } from '../../core/snapshot.ts';
 import { roundUp, USAGE } from './buffers.ts';
 import type { WebGpuOptions } from './webgpu.ts';
@@ -83,6 +85,54 @@ const OPTIONS: Readers<WebGpuOptions> = {
 
 /** @throws INVALID_ARGUMENT */
 export const readWebGpuOptions = (options: unknown): WebGpuOptions => read<WebGpuOptions>(options, 'options', 'option ', OPTIONS);
+
+// ── what a backend is called with: by the engine, or by who drives it himself ────────────────────────────────────────
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+const numbersOf = (value: unknown, count: number): boolean =>
+	Array.isArray(value) && value.length === count && value.every((entry) => typeof entry === 'number');
+
+const isPlanes = (value: unknown): boolean => isObject(value) && DTYPE_NAMES.includes(value.dtype as Dtype) && numbersOf(value.sizes, 4);
+
+function isProblem(value: unknown): value is Problem {
+	if (!isObject(value) || !Array.isArray(value.windows) || !Array.isArray(value.boundary) || !Array.isArray(value.scale)) return false;
+	const outlined = isPlanes(value.image) && isPlanes(value.output) && numbersOf(value.stride, 2) && numbersOf(value.dilation, 2);
+	return outlined && value.windows.every((window) => isObject(window) && numbersOf(window.first, 2) && isObject(window.taps));
+}
+
+function isPlan(value: unknown): value is Plan {
+	if (!isObject(value) || typeof value.name !== 'string' || !isObject(value.tile) || !isObject(value.block)) return false;
+	return Array.isArray(value.steps) && value.steps.every((step) => isObject(step) && typeof step.kind === 'string');
+}
+
+/** @throws INVALID_ARGUMENT for what has not the outline of a Problem */
+export function checkProblem(problem: unknown): void {
+	if (guarded('problem', () => isProblem(problem))) return;
+	throw invalid('a Problem', 'problem', show(problem), 'Give the one that a backend is handed by convolve().');
+}
+
+/** @throws INVALID_ARGUMENT for what is no plan of this backend for the problem, as far as its outline tells */
+export function checkPlan(plan: unknown, { windows }: Problem): void {
+	const next = 'Give the plan of one of gpu.candidates(problem, wish).';
+	if (!guarded('plan', () => isPlan(plan))) throw invalid('a Plan', 'plan', show(plan), next);
+	const { backend, name, steps } = plan as Plan;
+	if (backend !== 'webgpu') throw invalid('a plan of backend webgpu', 'plan', show(name), next);
+	const fits = steps.length === windows.length && steps.every(({ kernel, rows, cols }) => isWindow(windows[kernel], rows, cols));
+	if (!fits) throw invalid('a plan of this problem', 'plan', `${show(name)}, of another`, next);
+}
+
+const isWindow = (window: KernelWindow | undefined, rows: number, cols: number): boolean => window?.rows === rows && window.cols === cols;
+
+/** @throws INVALID_ARGUMENT */
+export function checkWish(wish: unknown): void {
+	if (!guarded('wish', () => isObject(wish)))
+		throw invalid("{ method, accuracy }, as { method: 'auto', accuracy: 'norm' }", 'wish', show(wish));
+	word(
+		guarded('wish', () => (wish as Record<string, unknown>).method),
+		['auto', ...ALGORITHMS],
+		'wish.method',
+	);
+}
 
 export interface WrappedBuffer {
 	readonly buffer: GPUBuffer;

@@ -112,12 +112,15 @@ export function stripOf(problem: Problem, terms: number, limits: WorkgroupLimits
 	return undefined;
 }
 
+/** Quads of taps of one kernel: its place in the bank, and of each product `quads` of its row and those of its column. */
+export const stripTapQuads = (quads: number, rows: number, terms: number): number => 1 + terms * (quads + quadsOf(rows));
+
 /** Why separable.wgsl does not take a problem. */
 export function separableObstacle(problem: Problem, terms: number, limits: WorkgroupLimits): string | undefined {
 	const common = singleObstacle(problem);
 	if (common !== undefined) return common;
 	const rows = Math.max(1, ...problem.windows.map((window) => window.rows));
-	if (terms * (widestQuads(problem) + quadsOf(rows)) > MOST_TAP_QUADS) return 'the taps do not fit a uniform binding';
+	if (stripTapQuads(widestQuads(problem), rows, terms) > MOST_TAP_QUADS) return 'the taps do not fit a uniform binding';
 	return stripOf(problem, terms, limits) === undefined
 		? `${rows} rows of ${terms} ${terms === 1 ? 'product' : 'products'} do not fit the ${limits.storage} bytes of a workgroup`
 		: undefined;

@@ -1,11 +1,12 @@
 /** The backend `webgpu`: compute shaders through the npm package `webgpu` in Node, through `navigator.gpu` elsewhere. */
 import { DTYPES, type Dtype } from '../../core/dtype.ts';
 import { FaltungError, invalid } from '../../core/errors.ts';
-import { type ImageSnapshot, snapshotImage } from '../../core/images.ts';
+import type { ImageSnapshot } from '../../core/images.ts';
 import { elementCount, LAYOUTS, type Layout, type NdArray, type PlaneView } from '../../core/ndarray.ts';
 import type { Candidate, Plan } from '../../core/plan.ts';
 import type { Problem } from '../../core/problem.ts';
 import { guarded, word } from '../../core/snapshot.ts';
+import { fillOnHost, type ImageSource, isSource, type SourceSnapshot, snapshotInput } from '../../core/source.ts';
 import type { Backend, Capabilities, DeviceMeasurements, PlanWish } from '../backend.ts';
 import { type MemoryUse, roundUp, USAGE } from './buffers.ts';
 import { candidates, programOf } from './candidates.ts';
@@ -13,8 +14,9 @@ import { type DeviceOptions, type DeviceSession, openSession, SessionHolder } fr
 import { arrangementOf } from './direct.ts';
 import { asUserError, OutOfDeviceMemory } from './errors.ts';
 import { WebGpuExecutable } from './executable.ts';
+import { bufferBytes, FILL_LIMIT, fillBuffer } from './filled.ts';
 import { GpuArray, isGpuArray } from './gpu-array.ts';
-import { readWebGpuOptions, readWrapped } from './options.ts';
+import { checkPlan, checkProblem, checkWish, readWebGpuOptions, readWrapped } from './options.ts';
 import { packBox, rawMemory } from './region.ts';
 import type { TileLimits } from './tiler.ts';
 import { tunedFor } from './tuning.ts';
@@ -110,12 +112,18 @@ export class WebGpu implements Backend {
 		return this.#holder.latest.buffers.use;
 	}
 
+	/** @throws INVALID_ARGUMENT where they are none */
 	candidates(problem: Problem, wish: PlanWish): Candidate[] {
+		checkProblem(problem);
+		checkWish(wish);
 		const { facts } = this.#holder.latest;
 		return candidates(problem, wish, { device: facts.name, software: facts.software, limits: this.#limits, rates: this.#rates });
 	}
 
+	/** @throws INVALID_ARGUMENT where they are none, or do not belong together */
 	async prepare(problem: Problem, plan: Plan): Promise<WebGpuExecutable> {
+		checkProblem(problem);
+		checkPlan(plan, problem);
 		const program = programOf(problem, plan, this.#limits);
 		const executable = new WebGpuExecutable(problem, plan, program, this.#holder, { host: this.#limits, resident: this.#residentLimits });
 		await executable.warm();
@@ -123,16 +131,16 @@ export class WebGpu implements Backend {
 	}
 
 	/**
-	 * Copies an image into device memory.
+	 * Copies an image into device memory, or has a callback write it into the memory that is copied from.
 	 *
-	 * @param image an NdArray of any dtype but float64; `layout` is needed unless its rank is 2
+	 * @param image an NdArray or ImageSource of any dtype but float64; `layout` is needed unless its rank is 2
 	 * @throws INVALID_ARGUMENT, UNSUPPORTED, DEVICE_LOST, LIMIT_EXCEEDED
 	 */
-	async upload(image: NdArray & { layout?: Layout }): Promise<GpuArray> {
-		const { view, shape, layout } = readImage(image);
+	async upload(image: (NdArray | ImageSource) & { layout?: Layout }): Promise<GpuArray> {
+		const given = readImage(image);
+		const { dtype, shape, layout } = given;
 		const session = await this.#holder.current();
-		const { bytes } = DTYPES[view.dtype];
-		const size = roundUp(Math.max(4, elementCount(shape) * bytes), 4);
+		const size = bufferBytes(elementCount(shape), dtype);
 		if (size > session.device.limits.maxBufferSize) {
 			throw new FaltungError(
 				'LIMIT_EXCEEDED',
@@ -142,12 +150,12 @@ export class WebGpu implements Backend {
 		try {
 			const buffer = await session.buffers.create(size, USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST);
 			try {
-				await uploadTo(session, buffer, view, layout);
+				await bringTo(session, buffer, given);
 			} catch (error) {
 				session.buffers.destroy(buffer);
 				throw error;
 			}
-			return new GpuArray(session, buffer, { shape, dtype: view.dtype, layout }, true);
+			return new GpuArray(session, buffer, { shape, dtype, layout }, true);
 		} catch (error) {
 			if (!(error instanceof OutOfDeviceMemory)) throw asUserError(await session.errors.translate(error));
 			throw new FaltungError('LIMIT_EXCEEDED', `Expected the device to have ${error.message}. Free device memory.`, { cause: error });
@@ -178,16 +186,28 @@ export class WebGpu implements Backend {
 }
 
 /** An image of the host, checked. @throws INVALID_ARGUMENT, UNSUPPORTED */
-function readImage(image: unknown): ImageSnapshot {
+function readImage(image: unknown): ImageSnapshot | SourceSnapshot {
 	if (isGpuArray(image)) throw invalid('an image in memory of the host', 'image', 'a GpuArray', 'It lies on its device already.');
 	const layout = guarded('image', () => (image as { layout?: unknown } | null | undefined)?.layout);
-	const read = snapshotImage(image, layout === undefined ? undefined : word(layout, LAYOUTS, 'image.layout'), 'image.layout');
+	const read = snapshotInput(image, layout === undefined ? undefined : word(layout, LAYOUTS, 'image.layout'), 'image.layout');
 	if (read.dtype !== 'float64') return read;
 	throw new FaltungError(
 		'UNSUPPORTED',
 		'Expected a dtype that a GPU computes with for image but received float64, which is also what nested arrays are. ' +
 			'Give { data: Float32Array.from(…), shape: [height, width] }.',
 	);
+}
+
+/** Fills a buffer; a callback writes staging memory in place where the image is not too large for that. */
+async function bringTo(session: DeviceSession, buffer: GPUBuffer, image: ImageSnapshot | SourceSnapshot): Promise<void> {
+	const { dtype, shape, layout } = image;
+	const elements = elementCount(shape);
+	if (!isSource(image)) await uploadTo(session, buffer, image.view, layout);
+	else if (elements === 0 || bufferBytes(elements, dtype) > FILL_LIMIT) await uploadTo(session, buffer, fillOnHost(image).view, layout);
+	else {
+		const { settled } = await fillBuffer(session, buffer, { dtype, elements }, image.fill);
+		await session.errors.all([settled]);
+	}
 }
 
 /** Copies a view through staging memory, in steps of whole rows of whole words where it is large. */
