@@ -1,0 +1,160 @@
+/* The inner loops of the checksum in float64. Included by body.h; checksum_project.c and checksum_compare.c call them. */
+
+typedef double NAME(real) __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
+typedef int64_t NAME(real_bits) __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
+
+/*
+ * Sums that are formed at once, all in registers while the rows go by, and the vectors of columns of each: the fewer sums, the more
+ * columns, so that enough multiply-adds are under way. Two vectors are the least, and what is left at the end of a row.
+ */
+#if REGISTERS == 32
+#define REAL_SUMS 12
+#define REAL_OPEN 24
+#else
+#define REAL_SUMS 5
+#define REAL_OPEN 10
+#endif
+#define REAL_VECTORS(sums) ((sums) * 8 <= REAL_OPEN ? 8 : (sums) * 4 <= REAL_OPEN ? 4 : 2)
+
+#define REAL_MAGNITUDE(x) ((NAME(real))((NAME(real_bits))(x) & INT64_MAX))
+/* A NaN where x is not finite. */
+#define REAL_FINITE(x) (REAL_MAGNITUDE(x) + ((x) - (x)))
+
+/* Columns from .. to - 1 of `group` sums; the weights of a row lie together, those of the next one `apart` further on. */
+#define REAL_BLOCK(S, dtype)                                                                                                \
+	static inline __attribute__((always_inline)) void NAME(real_block_##dtype)(                                             \
+		void *const *sums, const double *weights, int64_t apart, const conv_check_rows *rows, double *most, int64_t from,   \
+		int64_t to, const int group, const int vectors) {                                                                   \
+		enum { LANES = VECTOR_BYTES / 8, PER_LINE = 64 / sizeof(S) / LANES };                                               \
+		for (int64_t x = from; x < to; x += vectors * LANES) {                                                              \
+			NAME(real) s[REAL_SUMS][8];                                                                                     \
+			for (int p = 0; p < group; p++)                                                                                 \
+				for (int v = 0; v < vectors; v++) s[p][v] = *(NAME(real) *)((double *)sums[p] + x + v * LANES);             \
+			for (int64_t h = 0; h < rows->count; h++) {                                                                     \
+				const S *row = (const S *)rows->row[h] + x;                                                                 \
+				const double *w = weights + h * apart;                                                                      \
+				NAME(real) a[8];                                                                                            \
+				for (int v = 0; v < vectors; v += PER_LINE)                                                                 \
+					__builtin_prefetch((const char *)(row + v * LANES) + CONV_CHECK_AHEAD, 0, 3);                                 \
+				for (int v = 0; v < vectors; v++) a[v] = LOAD_##dtype##_f64(NAME(real), row + v * LANES);                   \
+				for (int p = 0; p < group; p++) {                                                                           \
+					const NAME(real) weight = w[p] - (NAME(real)){0};                                                       \
+					for (int v = 0; v < vectors; v++) s[p][v] = MULADD_f64(weight, a[v], s[p][v]);                          \
+				}                                                                                                           \
+			}                                                                                                               \
+			for (int p = 0; p < group; p++)                                                                                 \
+				for (int v = 0; v < vectors; v++) *(NAME(real) *)((double *)sums[p] + x + v * LANES) = s[p][v];             \
+			for (int v = 0; most && v < vectors; v += 2) {                                                                  \
+				double *to_most = most + x + v * LANES;                                                                     \
+				NAME(real) m = *(NAME(real) *)to_most, n = *(NAME(real) *)(to_most + LANES);                                \
+				for (int64_t h = 0; h < rows->count; h++) {                                                                 \
+					const S *row = (const S *)rows->row[h] + x + v * LANES;                                                 \
+					const NAME(real) a = LOAD_##dtype##_f64(NAME(real), row), b = LOAD_##dtype##_f64(NAME(real), row + LANES); \
+					m = MAX_f64(REAL_FINITE(a), m);                                                                      \
+					n = MAX_f64(REAL_FINITE(b), n);                                                                      \
+				}                                                                                                           \
+				*(NAME(real) *)to_most = m;                                                                                 \
+				*(NAME(real) *)(to_most + LANES) = n;                                                                       \
+			}                                                                                                               \
+		}                                                                                                                   \
+	}
+
+#define REAL_GROUP(dtype, group)                                                                                            \
+	static __attribute__((noinline)) void NAME(real_##group##_##dtype)(void *const *sums, const double *weights, int64_t apart, \
+	                                                                   const conv_check_rows *rows, double *most, int64_t width) { \
+		const int64_t step = REAL_VECTORS(group) * (VECTOR_BYTES / 8), whole = width / step * step;                         \
+		NAME(real_block_##dtype)(sums, weights, apart, rows, most, 0, whole, group, REAL_VECTORS(group));                   \
+		if (REAL_VECTORS(group) > 2) NAME(real_block_##dtype)(sums, weights, apart, rows, most, whole, width, group, 2);    \
+	}
+
+#if REGISTERS == 32
+#define REAL_MORE_GROUPS(dtype) \
+	REAL_GROUP(dtype, 6) REAL_GROUP(dtype, 7) REAL_GROUP(dtype, 8) REAL_GROUP(dtype, 9) REAL_GROUP(dtype, 10) REAL_GROUP(dtype, 11) \
+	REAL_GROUP(dtype, 12)
+#define REAL_MORE_NAMES(dtype)                                                                                                \
+	, NAME(real_6_##dtype), NAME(real_7_##dtype), NAME(real_8_##dtype), NAME(real_9_##dtype), NAME(real_10_##dtype), \
+		NAME(real_11_##dtype), NAME(real_12_##dtype)
+#else
+#define REAL_MORE_GROUPS(dtype)
+#define REAL_MORE_NAMES(dtype)
+#endif
+
+/*
+ * sums[p][x] += sum over h of weights[h*count + p] * rows[h][x], in the order of h. `most`, where it is given, becomes the largest
+ * finite |pixel| of each column.
+ */
+#define REAL_PROJECT(S, dtype)                                                                                              \
+	REAL_BLOCK(S, dtype)                                                                                                    \
+	REAL_GROUP(dtype, 1)                                                                                                    \
+	REAL_GROUP(dtype, 2)                                                                                                    \
+	REAL_GROUP(dtype, 3)                                                                                                    \
+	REAL_GROUP(dtype, 4)                                                                                                    \
+	REAL_GROUP(dtype, 5)                                                                                                    \
+	REAL_MORE_GROUPS(dtype)                                                                                                 \
+	static void NAME(project_##dtype##_f64)(void *const *sums, const void *weights, int64_t count, const conv_check_rows *rows, \
+	                                        double *most, int64_t width) {                                                  \
+		static void (*const group[])(void *const *, const double *, int64_t, const conv_check_rows *, double *, int64_t) = { \
+			NAME(real_1_##dtype), NAME(real_2_##dtype), NAME(real_3_##dtype), NAME(real_4_##dtype),                         \
+			NAME(real_5_##dtype) REAL_MORE_NAMES(dtype)};                                                                   \
+		const int64_t groups = (count + REAL_SUMS - 1) / REAL_SUMS;                                                         \
+		for (int64_t g = 0, done = 0; g < groups; g++) {                                                                    \
+			const int64_t next = count * (g + 1) / groups;                                                                  \
+			group[next - done - 1](sums + done, (const double *)weights + done, count, rows, g == 0 ? most : NULL, width);  \
+			done = next;                                                                                                    \
+		}                                                                                                                   \
+	}
+
+REAL_PROJECT(float, f32)
+REAL_PROJECT(double, f64)
+
+/* The window over filtered rows: to[x] = sum over j, i of taps[j*cols + i] * filtered[j][x*step + offsets[i]]. */
+static void NAME(window_f64)(void *to, const void *const *filtered, const conv_window *w, const void *taps, const int64_t *offsets,
+                             int64_t step, int64_t width) {
+	enum { LANES = VECTOR_BYTES / 8, SIDE = 8 };
+	const double *const *rows = (const double *const *)filtered;
+	const double *tap = taps;
+	double *out = to;
+	int64_t x = 0;
+	for (; step == 1 && x + SIDE * LANES <= width; x += SIDE * LANES) {
+		NAME(real) s[SIDE] = {{0}};
+		for (int64_t j = 0; j < w->rows; j++)
+			for (int64_t i = 0; i < w->cols; i++) {
+				const NAME(real) weight = tap[j * w->cols + i] - (NAME(real)){0};
+				const double *row = rows[j] + x + offsets[i];
+				for (int v = 0; v < SIDE; v++) s[v] = MULADD_f64(weight, *(const NAME(real) *)(row + v * LANES), s[v]);
+			}
+		for (int v = 0; v < SIDE; v++) *(NAME(real) *)(out + x + v * LANES) = s[v];
+	}
+	for (; x < width; x++) {
+		double s = 0;
+		for (int64_t j = 0; j < w->rows; j++)
+			for (int64_t i = 0; i < w->cols; i++) s += tap[j * w->cols + i] * rows[j][x * step + offsets[i]];
+		out[x] = s;
+	}
+}
+
+/* The largest |expected*scale + bias - actual|; a negative number where one of them is beyond `limit` or a NaN. */
+static double NAME(apart_f64)(const double *expected, const double *actual, double scale, double bias, double limit, int64_t width) {
+	enum { LANES = VECTOR_BYTES / 8 };
+	NAME(real) most = {0};
+	NAME(real_bits) within = ~(NAME(real_bits)){0};
+	int64_t x = 0;
+	for (; x + LANES <= width; x += LANES) {
+		const NAME(real) product = *(const NAME(real) *)(expected + x) * scale;
+		const NAME(real) apart = REAL_MAGNITUDE(product + bias - *(const NAME(real) *)(actual + x));
+		within &= (NAME(real_bits))(apart <= limit);
+		most = MAX_f64(apart, most);
+	}
+	double worst = 0;
+	int all = 1;
+	for (int i = 0; i < LANES; i++) {
+		all &= within[i] != 0;
+		worst = most[i] > worst ? most[i] : worst;
+	}
+	for (; x < width; x++) {
+		const double product = expected[x] * scale, apart = fabs(product + bias - actual[x]);
+		all &= apart <= limit;
+		worst = apart > worst ? apart : worst;
+	}
+	return all ? worst : -1;
+}
