@@ -28,6 +28,7 @@
 				"check.c",
 				"checksum.c",
 				"checksum_compare.c",
+				"checksum_measure.c",
 				"checksum_project.c",
 				"checksum_rows.c",
 				"dispatch.c",

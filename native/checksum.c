@@ -69,6 +69,9 @@ static char *at_least(char **memory, int64_t *have, int64_t want) {
 /* Sums open at once are kept below this where samples can be taken in several passes. */
 #define SUMS_BYTES (4 << 20)
 
+/* Between sums, so that not all of them lie in a few sets of a cache: each is a multiple of 128 bytes wide. */
+#define SUM_GAP 64
+
 /* Lays out an image row: one run of positions, or one for each tap column where those lie far apart. */
 static void lay_out_row(conv_check_worker *w, const conv_window *window) {
 	const conv_problem *p = &w->check->e->p;
@@ -79,6 +82,7 @@ static void lay_out_row(conv_check_worker *w, const conv_window *window) {
 	w->extended = together ? run + between : run;
 	for (int64_t i = 0; i < window->cols; i++) w->offsets[i] = together ? i * p->dilation_x : i * w->extended;
 	w->row_width = conv_round_up(w->pieces * w->extended, w->check->columns);
+	w->row_apart = w->row_width * w->check->bytes + SUM_GAP;
 }
 
 /* Samples begin .. end - 1 of the block. */
@@ -94,7 +98,7 @@ static int check_samples(conv_check_worker *w, int64_t begin, int64_t end) {
 	}
 	if (count == 0) return 1;
 	const int64_t needed = image_spans(w, count);
-	const int64_t image_bytes = needed * w->row_width * k->bytes, out_bytes = count * w->padded * k->bytes;
+	const int64_t image_bytes = needed * w->row_apart, out_bytes = count * w->out_apart;
 	if (image_bytes > SUMS_BYTES && count > 1) {
 		const int64_t half = (begin + end) / 2;
 		return check_samples(w, begin, half) && check_samples(w, half, end);
@@ -106,15 +110,15 @@ static int check_samples(conv_check_worker *w, int64_t begin, int64_t end) {
 	double *most = most_bytes ? (double *)(expected + w->padded * k->bytes) : NULL;
 	if (most) memset(most, 0, (size_t)most_bytes);
 	const conv_rows image = conv_image_rows(w), out = conv_out_rows(w);
-	conv_project(w, w->needed, needed, p->stride_y, sums, most, &image);
-	conv_project(w, w->spans, count, 1, actual, NULL, &out);
-	conv_measure(w, most);
+	conv_project(w, w->needed, needed, p->stride_y, &(conv_sums){sums, w->row_apart, most}, &image);
+	conv_project(w, w->spans, count, 1, &(conv_sums){actual, w->out_apart, NULL}, &out);
+	conv_measure(w, most, w->needed, needed, p->stride_y, &image);
 	const void *taps = k->real_taps ? (const void *)(k->real_taps + window->taps) : p->taps + window->taps;
 	for (int64_t s = 0; s < count; s++) {
 		for (int64_t j = 0; j < window->rows; j++)
-			w->sum_list[j] = sums + w->under[s * window->rows + j] * w->row_width * k->bytes;
+			w->sum_list[j] = sums + w->under[s * window->rows + j] * w->row_apart;
 		k->isa->window[k->lanes](expected, (const void *const *)w->sum_list, window, taps, w->offsets, p->stride_x, w->width);
-		conv_compare(w, &w->spans[s], expected, actual + s * w->padded * k->bytes);
+		conv_compare(w, &w->spans[s], expected, actual + s * w->out_apart);
 	}
 	return 1;
 }
@@ -134,6 +138,7 @@ int conv_check_item(conv_check_worker *w, int64_t item) {
 	w->x0 = first * k->what.strip;
 	w->width = conv_at_most(next * k->what.strip, p->out_w) - w->x0;
 	w->padded = conv_round_up(w->width, k->columns);
+	w->out_apart = w->padded * k->bytes + SUM_GAP;
 	const conv_window *window = &p->windows[w->m];
 	if (!make_room(w, k->what.samples, window->rows, window->cols)) return 0;
 	lay_out_row(w, window);

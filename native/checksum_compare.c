@@ -32,30 +32,6 @@ static double suspect_columns(conv_check_worker *w, const conv_span *s, int64_t 
 	return worst;
 }
 
-/* Magnitudes compare like their bits, as integers. */
-static double largest(const double *most, int64_t count, double than) {
-	int64_t bits, here;
-	memcpy(&bits, &than, 8);
-	for (int64_t x = 0; x < count; x++) {
-		memcpy(&here, &most[x], 8);
-		bits = here > bits ? here : bits;
-	}
-	memcpy(&than, &bits, 8);
-	return than;
-}
-
-void conv_measure(conv_check_worker *w, const double *most) {
-	const conv_check *k = w->check;
-	const int64_t step = k->e->p.stride_x, beyond = w->extended - ((w->width - 1) * step + 1);
-	for (int64_t x = 0, strip = 0; x < w->width; x += k->what.strip, strip++) {
-		const int64_t reach = (conv_at_most(k->what.strip, w->width - x) - 1) * step + 1 + beyond;
-		w->largest[strip] = k->what.largest;
-		if (most == NULL) continue;
-		/* taps that lie far apart have a piece of the row each */
-		for (int64_t i = 0; i < w->pieces; i++) w->largest[strip] = largest(most + i * w->extended + x * step, reach, w->largest[strip]);
-	}
-}
-
 void conv_compare(conv_check_worker *w, const conv_span *s, const char *expected, const char *actual) {
 	conv_check *k = w->check;
 	if (k->what.modular) {

@@ -21,7 +21,7 @@
 				for (int h = 0; h < 4; h++) {                                                                               \
 					const vector *row = (const vector *)((const T *)rows->row[q * 4 + h] + x);                              \
 					const whole pixels = *row;                                                                              \
-					__builtin_prefetch((const char *)row + CONV_CHECK_AHEAD, 0, 3);                                            \
+					__builtin_prefetch((const char *)row + rows->ahead, 0, 3);                                            \
 					for (int k = 0; k < 1 << h; k++) some[q][(1 << h) + k] = some[q][k] + pixels;                           \
 				}                                                                                                           \
 			}                                                                                                               \
@@ -126,7 +126,14 @@ static const conv_checks NAME(checks) = {
 			[CONV_LANES_F64] = {LOADS_INTEGER(f64), NAME(load_f16_f64), NAME(load_f32_f64), NAME(load_f64_f64)},
 		},
 	.project = {NAME(project_uint8_t), NAME(project_uint16_t), NAME(project_uint32_t), NAME(project_uint64_t), NAME(project_f64_f64)},
-	.project_f32 = NAME(project_f32_f64),
+	.real =
+		{
+			[CONV_U8] = NAME(project_u8_f64),
+			[CONV_U16] = NAME(project_u16_f64),
+			[CONV_I32] = NAME(project_i32_f64),
+			[CONV_F32] = NAME(project_f32_f64),
+			[CONV_F64] = NAME(project_f64_f64),
+		},
 	.window = {NAME(window_uint8_t), NAME(window_uint16_t), NAME(window_uint32_t), NAME(window_uint64_t), NAME(window_f64)},
 	.apart = NAME(apart_f64),
 };

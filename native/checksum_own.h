@@ -1,4 +1,4 @@
-/* What the files of a checksum share: checksum.c (blocks), _rows (what is read), _project (sums over rows), _compare. Private. */
+/* What the files of a checksum share: checksum.c (blocks), _rows (what is read), _project (sums over rows), _measure, _compare. Private. */
 #ifndef FALTUNG_CHECKSUM_OWN_H
 #define FALTUNG_CHECKSUM_OWN_H
 
@@ -44,6 +44,7 @@ struct conv_check_worker {
 	/* the item at hand: strips side by side */
 	int64_t n, c, m, channel, block, x0, width;
 	int64_t padded;           /* width of a result row's sums */
+	int64_t out_apart, row_apart; /* bytes from one sum to the next: of result rows, of image rows */
 	int64_t extended, pieces; /* image row: `pieces` runs of `extended` positions, `apart` positions from one to the next */
 	int64_t apart, row_width;
 	/* memory, as long as needed so far */
@@ -72,7 +73,7 @@ struct conv_rows {
 	void (*read)(const conv_check_worker *w, char *to, int64_t position, int64_t x, int64_t count);
 	/* Where column 0 of the row at a position lies, or would; NULL for a row of constants. */
 	const char *(*place)(const conv_check_worker *w, int64_t position);
-	int64_t dtype, width, first, end; /* rows first .. end - 1 show themselves */
+	int64_t dtype, width, end; /* rows 0 .. end - 1 show themselves */
 	int64_t low, high;                /* columns low .. high - 1 may be read where they lie */
 	int64_t apart;                    /* bytes from column to column; 0 where these are no single run */
 };
@@ -82,13 +83,22 @@ conv_rows conv_out_rows(const conv_check_worker *w);
 
 /* ── checksum_project.c ── */
 
-/* Every span's sum, one behind the other from `sums` on, as wide as the rows; `most`: as in checksum_real.h, or NULL. */
-void conv_project(conv_check_worker *w, const conv_span *spans, int64_t count, int64_t step, char *sums, double *most, const conv_rows *rows);
+/* Where sums lie. */
+typedef struct conv_sums {
+	char *first;
+	int64_t apart; /* bytes from one to the next */
+	double *most;  /* as in checksum_real.h, or NULL */
+} conv_sums;
+
+/* Every span's sum, as wide as the rows. */
+void conv_project(conv_check_worker *w, const conv_span *spans, int64_t count, int64_t step, const conv_sums *sums, const conv_rows *rows);
+
+/* ── checksum_measure.c ── */
+
+/* Into worker.largest: M of every strip, from what conv_project has put into `most`. The other arguments are as there. */
+void conv_measure(conv_check_worker *w, double *most, const conv_span *spans, int64_t count, int64_t step, const conv_rows *rows);
 
 /* ── checksum_compare.c ── */
-
-/* M of every strip of the item, from the largest |pixel| of each column of the image's rows. */
-void conv_measure(conv_check_worker *w, const double *most);
 
 /* Compares two sums over the same rows of the result, column by column. */
 void conv_compare(conv_check_worker *w, const conv_span *s, const char *expected, const char *actual);

@@ -17,15 +17,44 @@ typedef int64_t NAME(real_bits) __attribute__((vector_size(VECTOR_BYTES), aligne
 #define REAL_VECTORS(sums) ((sums) * 8 <= REAL_OPEN ? 8 : (sums) * 4 <= REAL_OPEN ? 4 : 2)
 
 #define REAL_MAGNITUDE(x) ((NAME(real))((NAME(real_bits))(x) & INT64_MAX))
-/* A NaN where x is not finite. */
-#define REAL_FINITE(x) (REAL_MAGNITUDE(x) + ((x) - (x)))
+
+/* The largest |pixel| of two vectors of columns. Magnitudes of float32 are compared as such: two instructions for sixteen columns. */
+#define REAL_BITS_f32 int32_t
+#define REAL_BITS_f64 int64_t
+#define REAL_POSITIVE_f32 INT32_MAX
+#define REAL_POSITIVE_f64 INT64_MAX
+#define REAL_MEASURED_f32 1
+#define REAL_MEASURED_f64 1
+/* M of integers is that of their dtype */
+#define REAL_MEASURED_u8 0
+#define REAL_MEASURED_u16 0
+#define REAL_MEASURED_i32 0
+static inline void NAME(most_u8)(double *most, const conv_check_rows *rows, int64_t x) { (void)most, (void)rows, (void)x; }
+static inline void NAME(most_u16)(double *most, const conv_check_rows *rows, int64_t x) { (void)most, (void)rows, (void)x; }
+static inline void NAME(most_i32)(double *most, const conv_check_rows *rows, int64_t x) { (void)most, (void)rows, (void)x; }
+#define REAL_MOST(S, dtype)                                                                                                 \
+	static inline __attribute__((always_inline)) void NAME(most_##dtype)(double *most, const conv_check_rows *rows, int64_t x) { \
+		typedef S vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(S)), may_alias));                         \
+		typedef REAL_BITS_##dtype bits __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(S)), may_alias));                  \
+		enum { LANES = VECTOR_BYTES / 8, PARTS = 2 * sizeof(S) / 8 };                                                       \
+		vector m[PARTS] = {{0}};                                                                                            \
+		for (int64_t h = 0; h < rows->count; h++)                                                                           \
+			for (int k = 0; k < PARTS; k++) {                                                                               \
+				const bits pixels = *(const bits *)((const S *)rows->row[h] + x + k * (VECTOR_BYTES / sizeof(S)));          \
+				m[k] = MAX_##dtype((vector)(pixels & REAL_POSITIVE_##dtype), m[k]);                                         \
+			}                                                                                                               \
+		for (int v = 0; v < 2; v++) {                                                                                       \
+			NAME(real) *to = (NAME(real) *)(most + v * LANES);                                                              \
+			*to = MAX_f64(LOAD_##dtype##_f64(NAME(real), (const S *)m + v * LANES), *to);                                   \
+		}                                                                                                                   \
+	}
 
 /* Columns from .. to - 1 of `group` sums; the weights of a row lie together, those of the next one `apart` further on. */
 #define REAL_BLOCK(S, dtype)                                                                                                \
 	static inline __attribute__((always_inline)) void NAME(real_block_##dtype)(                                             \
 		void *const *sums, const double *weights, int64_t apart, const conv_check_rows *rows, double *most, int64_t from,   \
 		int64_t to, const int group, const int vectors) {                                                                   \
-		enum { LANES = VECTOR_BYTES / 8, PER_LINE = 64 / sizeof(S) / LANES };                                               \
+		enum { LANES = VECTOR_BYTES / 8, PER_LINE = 64 / sizeof(S) / LANES }; /* vectors */                                               \
 		for (int64_t x = from; x < to; x += vectors * LANES) {                                                              \
 			NAME(real) s[REAL_SUMS][8];                                                                                     \
 			for (int p = 0; p < group; p++)                                                                                 \
@@ -35,7 +64,7 @@ typedef int64_t NAME(real_bits) __attribute__((vector_size(VECTOR_BYTES), aligne
 				const double *w = weights + h * apart;                                                                      \
 				NAME(real) a[8];                                                                                            \
 				for (int v = 0; v < vectors; v += PER_LINE)                                                                 \
-					__builtin_prefetch((const char *)(row + v * LANES) + CONV_CHECK_AHEAD, 0, 3);                                 \
+					__builtin_prefetch((const char *)(row + v * LANES) + rows->ahead, 0, 3);                                 \
 				for (int v = 0; v < vectors; v++) a[v] = LOAD_##dtype##_f64(NAME(real), row + v * LANES);                   \
 				for (int p = 0; p < group; p++) {                                                                           \
 					const NAME(real) weight = w[p] - (NAME(real)){0};                                                       \
@@ -44,18 +73,8 @@ typedef int64_t NAME(real_bits) __attribute__((vector_size(VECTOR_BYTES), aligne
 			}                                                                                                               \
 			for (int p = 0; p < group; p++)                                                                                 \
 				for (int v = 0; v < vectors; v++) *(NAME(real) *)((double *)sums[p] + x + v * LANES) = s[p][v];             \
-			for (int v = 0; most && v < vectors; v += 2) {                                                                  \
-				double *to_most = most + x + v * LANES;                                                                     \
-				NAME(real) m = *(NAME(real) *)to_most, n = *(NAME(real) *)(to_most + LANES);                                \
-				for (int64_t h = 0; h < rows->count; h++) {                                                                 \
-					const S *row = (const S *)rows->row[h] + x + v * LANES;                                                 \
-					const NAME(real) a = LOAD_##dtype##_f64(NAME(real), row), b = LOAD_##dtype##_f64(NAME(real), row + LANES); \
-					m = MAX_f64(REAL_FINITE(a), m);                                                                      \
-					n = MAX_f64(REAL_FINITE(b), n);                                                                      \
-				}                                                                                                           \
-				*(NAME(real) *)to_most = m;                                                                                 \
-				*(NAME(real) *)(to_most + LANES) = n;                                                                       \
-			}                                                                                                               \
+			for (int v = 0; REAL_MEASURED_##dtype && most && v < vectors; v += 2)                                                                    \
+				NAME(most_##dtype)(most + x + v * LANES, rows, x + v * LANES);                                              \
 		}                                                                                                                   \
 	}
 
@@ -81,7 +100,7 @@ typedef int64_t NAME(real_bits) __attribute__((vector_size(VECTOR_BYTES), aligne
 
 /*
  * sums[p][x] += sum over h of weights[h*count + p] * rows[h][x], in the order of h. `most`, where it is given, becomes the largest
- * finite |pixel| of each column.
+ * |pixel| of each column: infinity is one, a NaN is none.
  */
 #define REAL_PROJECT(S, dtype)                                                                                              \
 	REAL_BLOCK(S, dtype)                                                                                                    \
@@ -104,8 +123,13 @@ typedef int64_t NAME(real_bits) __attribute__((vector_size(VECTOR_BYTES), aligne
 		}                                                                                                                   \
 	}
 
+REAL_MOST(float, f32)
+REAL_MOST(double, f64)
 REAL_PROJECT(float, f32)
 REAL_PROJECT(double, f64)
+REAL_PROJECT(uint8_t, u8)
+REAL_PROJECT(uint16_t, u16)
+REAL_PROJECT(int32_t, i32)
 
 /* The window over filtered rows: to[x] = sum over j, i of taps[j*cols + i] * filtered[j][x*step + offsets[i]]. */
 static void NAME(window_f64)(void *to, const void *const *filtered, const conv_window *w, const void *taps, const int64_t *offsets,

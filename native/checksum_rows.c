@@ -3,9 +3,9 @@
 
 #include "checksum_own.h"
 
-/* Whether lanes may be read as the elements that they come from; float32 has a loop of its own. */
+/* Whether lanes may be read as the elements that they come from. */
 static int lies_as_lanes(const conv_check *k, int64_t dtype) {
-	if (k->lanes == CONV_LANES_F64) return dtype == CONV_F32 || dtype == CONV_F64;
+	if (k->lanes == CONV_LANES_F64) return k->isa->real[dtype] != NULL;
 	return conv_dtype_bytes(dtype) == k->bytes;
 }
 

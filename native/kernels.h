@@ -135,12 +135,11 @@ typedef enum conv_lanes { CONV_LANES_U8, CONV_LANES_U16, CONV_LANES_U32, CONV_LA
 /* Most rows that one call of `project` adds, and bytes of lanes whose multiple its width is: two of the longest vectors. */
 #define CONV_CHECK_ROWS 16
 #define CONV_CHECK_BYTES 128
-/* Bytes ahead in a row that `project` asks for: sixteen rows side by side are more streams than a processor sees by itself. */
-#define CONV_CHECK_AHEAD 384
 
-/* Rows of lanes, or of float32. Of integers all CONV_CHECK_ROWS can be read. */
+/* Rows of pixels. Of modular lanes all CONV_CHECK_ROWS can be read. */
 typedef struct conv_check_rows {
 	int64_t count;
+	int64_t ahead; /* so many bytes ahead are asked for */
 	const void *row[CONV_CHECK_ROWS];
 } conv_check_rows;
 
@@ -152,7 +151,7 @@ typedef void (*conv_project_fn)(void *const *sums, const void *weights, int64_t 
 typedef struct conv_checks {
 	conv_load_fn load[CONV_LANES][CONV_DTYPES];
 	conv_project_fn project[CONV_LANES];
-	conv_project_fn project_f32; /* float32 rows in float64 lanes */
+	conv_project_fn real[CONV_DTYPES]; /* float64 lanes from rows of a dtype as they lie; NULL: these are converted before */
 	/* taps: float64, or the low bits of 64 */
 	void (*window[CONV_LANES])(void *to, const void *const *filtered, const conv_window *w, const void *taps, const int64_t *offsets,
 	                           int64_t step, int64_t width);

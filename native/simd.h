@@ -24,6 +24,9 @@
 #define WIDEN_u16_f32(to, from) _mm512_storeu_ps(to, _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(from)))))
 #define WIDEN_u8_i16(to, from) _mm512_storeu_si512(to, _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(from))))
 #define LOAD_f32_f64(vector, p) ((vector)_mm512_cvtps_pd(_mm256_loadu_ps(p)))
+#define LOAD_i32_f64(vector, p) ((vector)_mm512_cvtepi32_pd(_mm256_loadu_si256((const __m256i *)(p))))
+#define LOAD_u16_f64(vector, p) ((vector)_mm512_cvtepi32_pd(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(p)))))
+#define LOAD_u8_f64(vector, p) ((vector)_mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(p)))))
 #define MAX_f64(a, b) ((__typeof__(a))_mm512_max_pd((__m512d)(a), (__m512d)(b)))
 #define MIN_f64(a, b) ((__typeof__(a))_mm512_min_pd((__m512d)(a), (__m512d)(b)))
 #elif SIMD_LEVEL == 256
@@ -43,6 +46,9 @@
 #define WIDEN_u16_f32(to, from) _mm256_storeu_ps(to, _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(from)))))
 #define WIDEN_u8_i16(to, from) _mm256_storeu_si256((__m256i *)(to), _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(from))))
 #define LOAD_f32_f64(vector, p) ((vector)_mm256_cvtps_pd(_mm_loadu_ps(p)))
+#define LOAD_i32_f64(vector, p) ((vector)_mm256_cvtepi32_pd(_mm_loadu_si128((const __m128i *)(p))))
+#define LOAD_u16_f64(vector, p) ((vector)_mm256_cvtepi32_pd(_mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)(p)))))
+#define LOAD_u8_f64(vector, p) ((vector)_mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_loadu_si32(p))))
 #define MAX_f64(a, b) ((__typeof__(a))_mm256_max_pd((__m256d)(a), (__m256d)(b)))
 #define MIN_f64(a, b) ((__typeof__(a))_mm256_min_pd((__m256d)(a), (__m256d)(b)))
 #elif SIMD_LEVEL == 128 && defined(__aarch64__)
@@ -80,6 +86,11 @@
 #define MIN_f64(a, b) SELECT((a) < (b), a, b)
 #endif
 #define LOAD_f64_f64(vector, p) (*(const vector *)(p))
+#ifndef LOAD_u8_f64 /* vectors of 16 bytes */
+#define LOAD_i32_f64(vector, p) ((vector){(p)[0], (p)[1]})
+#define LOAD_u16_f64(vector, p) ((vector){(p)[0], (p)[1]})
+#define LOAD_u8_f64(vector, p) ((vector){(p)[0], (p)[1]})
+#endif
 #define MULADD_i16(a, b, c) ((a) * (b) + (c))
 #define MULADD_i64(a, b, c) ((a) * (b) + (c))
 #if defined(__aarch64__)
