@@ -85,6 +85,36 @@ static void lay_out_row(conv_check_worker *w, const conv_window *window) {
 	w->row_apart = w->row_width * w->check->bytes + SUM_GAP;
 }
 
+/* Whether sample s + 1 begins one row before sample s, so that it needs the same filtered rows but one. */
+static int shares_rows(const conv_check_worker *w, int64_t s, int64_t rows) {
+	for (int64_t j = 1; j < rows; j++)
+		if (w->under[(s + 1) * rows + j] != w->under[s * rows + j - 1]) return 0;
+	return 1;
+}
+
+/* The window over the filtered rows of sample s, or of s and s + 1: into one or two rows from `to` on. Returns how many. */
+static int64_t apply_window(conv_check_worker *w, int64_t s, int64_t count, const char *sums, char *to) {
+	const conv_check *k = w->check;
+	const conv_problem *p = &k->e->p;
+	const conv_window *window = &p->windows[w->m];
+	const void *taps = k->real_taps ? (const void *)(k->real_taps + window->taps) : p->taps + window->taps;
+	const int64_t together = k->real_taps && p->stride_x == 1 && s + 1 < count && shares_rows(w, s, window->rows) ? 2 : 1;
+	const void **rows = (const void **)w->sum_list;
+	int64_t done = 0;
+	if (together == 2) {
+		for (int64_t j = 0; j <= window->rows; j++)
+			rows[j] = sums + w->under[j == 0 ? (s + 1) * window->rows : s * window->rows + j - 1] * w->row_apart;
+		done = k->isa->two_windows((double *[]){(double *)to, (double *)(to + w->out_apart)}, (const double *const *)rows, window, taps,
+		                           w->offsets, w->width);
+	}
+	for (int64_t i = 0; i < together && done < w->width; i++) {
+		for (int64_t j = 0; j < window->rows; j++)
+			rows[j] = sums + w->under[(s + i) * window->rows + j] * w->row_apart + done * p->stride_x * k->bytes;
+		k->isa->window[k->lanes](to + i * w->out_apart + done * k->bytes, rows, window, taps, w->offsets, p->stride_x, w->width - done);
+	}
+	return together;
+}
+
 /* Samples begin .. end - 1 of the block. */
 static int check_samples(conv_check_worker *w, int64_t begin, int64_t end) {
 	const conv_check *k = w->check;
@@ -104,21 +134,18 @@ static int check_samples(conv_check_worker *w, int64_t begin, int64_t end) {
 		return check_samples(w, begin, half) && check_samples(w, half, end);
 	}
 	const int64_t most_bytes = k->what.modular || k->what.largest != 0 ? 0 : w->row_width * 8;
-	char *sums = at_least(&w->sums, &w->sums_bytes, image_bytes + out_bytes + w->padded * k->bytes + most_bytes);
+	char *sums = at_least(&w->sums, &w->sums_bytes, image_bytes + out_bytes + 2 * w->out_apart + most_bytes);
 	if (sums == NULL) return 0;
 	char *actual = sums + image_bytes, *expected = actual + out_bytes;
-	double *most = most_bytes ? (double *)(expected + w->padded * k->bytes) : NULL;
+	double *most = most_bytes ? (double *)(expected + 2 * w->out_apart) : NULL;
 	if (most) memset(most, 0, (size_t)most_bytes);
 	const conv_rows image = conv_image_rows(w), out = conv_out_rows(w);
 	conv_project(w, w->needed, needed, p->stride_y, &(conv_sums){sums, w->row_apart, most}, &image);
 	conv_project(w, w->spans, count, 1, &(conv_sums){actual, w->out_apart, NULL}, &out);
 	conv_measure(w, most, w->needed, needed, p->stride_y, &image);
-	const void *taps = k->real_taps ? (const void *)(k->real_taps + window->taps) : p->taps + window->taps;
-	for (int64_t s = 0; s < count; s++) {
-		for (int64_t j = 0; j < window->rows; j++)
-			w->sum_list[j] = sums + w->under[s * window->rows + j] * w->row_apart;
-		k->isa->window[k->lanes](expected, (const void *const *)w->sum_list, window, taps, w->offsets, p->stride_x, w->width);
-		conv_compare(w, &w->spans[s], expected, actual + s * w->out_apart);
+	for (int64_t s = 0; s < count;) {
+		const int64_t together = apply_window(w, s, count, sums, expected);
+		for (int64_t i = 0; i < together; i++, s++) conv_compare(w, &w->spans[s], expected + i * w->out_apart, actual + s * w->out_apart);
 	}
 	return 1;
 }

@@ -135,5 +135,6 @@ static const conv_checks NAME(checks) = {
 			[CONV_F64] = NAME(project_f64_f64),
 		},
 	.window = {NAME(window_uint8_t), NAME(window_uint16_t), NAME(window_uint32_t), NAME(window_uint64_t), NAME(window_f64)},
+	.two_windows = NAME(two_windows),
 	.apart = NAME(apart_f64),
 };

@@ -157,6 +157,49 @@ static void NAME(window_f64)(void *to, const void *const *filtered, const conv_w
 	}
 }
 
+/* One filtered row of two_windows: onto the first sum under `taps`, onto the second under `others`; NULL: none. */
+static inline __attribute__((always_inline)) void NAME(two_rows)(NAME(real) *first, NAME(real) *second, const double *row, const double *taps,
+                                                                 const double *others, int64_t cols, const int64_t *offsets) {
+	enum { LANES = VECTOR_BYTES / 8, SIDE = 4 };
+	for (int64_t i = 0; i < cols; i++) {
+		NAME(real) a[SIDE];
+		for (int v = 0; v < SIDE; v++) {
+			a[v] = *(const NAME(real) *)(row + offsets[i] + v * LANES);
+			KEEP(a[v]);
+		}
+		if (taps) {
+			const NAME(real) weight = taps[i] - (NAME(real)){0};
+			for (int v = 0; v < SIDE; v++) first[v] = MULADD_f64(weight, a[v], first[v]);
+		}
+		if (others) {
+			const NAME(real) weight = others[i] - (NAME(real)){0};
+			for (int v = 0; v < SIDE; v++) second[v] = MULADD_f64(weight, a[v], second[v]);
+		}
+	}
+}
+
+/*
+ * window_f64 for two sums, one of which begins a row later: to[0] from filtered[1] .. [rows], to[1] from filtered[0] .. [rows - 1]. Half
+ * the loads, which are what it waits for: most of them straddle two lines. Returns how many columns are done, from the left.
+ */
+static int64_t NAME(two_windows)(double *const *to, const double *const *filtered, const conv_window *w, const double *taps,
+                                 const int64_t *offsets, int64_t width) {
+	enum { LANES = VECTOR_BYTES / 8, SIDE = 4 };
+	int64_t x = 0;
+	for (; x + SIDE * LANES <= width; x += SIDE * LANES) {
+		NAME(real) s[SIDE] = {{0}}, t[SIDE] = {{0}};
+		NAME(two_rows)(s, t, filtered[0] + x, NULL, taps, w->cols, offsets);
+		for (int64_t j = 1; j < w->rows; j++)
+			NAME(two_rows)(s, t, filtered[j] + x, taps + (j - 1) * w->cols, taps + j * w->cols, w->cols, offsets);
+		NAME(two_rows)(s, t, filtered[w->rows] + x, taps + (w->rows - 1) * w->cols, NULL, w->cols, offsets);
+		for (int v = 0; v < SIDE; v++) {
+			*(NAME(real) *)(to[0] + x + v * LANES) = s[v];
+			*(NAME(real) *)(to[1] + x + v * LANES) = t[v];
+		}
+	}
+	return x;
+}
+
 /* The largest |expected*scale + bias - actual|; a negative number where one of them is beyond `limit` or a NaN. */
 static double NAME(apart_f64)(const double *expected, const double *actual, double scale, double bias, double limit, int64_t width) {
 	enum { LANES = VECTOR_BYTES / 8 };

@@ -155,6 +155,8 @@ typedef struct conv_checks {
 	/* taps: float64, or the low bits of 64 */
 	void (*window[CONV_LANES])(void *to, const void *const *filtered, const conv_window *w, const void *taps, const int64_t *offsets,
 	                           int64_t step, int64_t width);
+	int64_t (*two_windows)(double *const *to, const double *const *filtered, const conv_window *w, const double *taps, const int64_t *offsets,
+	                       int64_t width);
 	double (*apart)(const double *expected, const double *actual, double scale, double bias, double limit, int64_t width);
 } conv_checks;
 
