@@ -18,13 +18,15 @@
 		for (int q = 0; q < CONV_CHECK_ROWS / 4; q++)                                                                       \
 			for (int v = 0; v < vectors; v++) some[q][0][v] = (whole){0};                                                   \
 		for (int64_t x = from; x < to; x += vectors * LANES) {                                                              \
+			const int64_t at = x * (int64_t)sizeof(T) + rows->ahead, beyond = at - rows->bytes;                             \
 			for (int q = 0; q < CONV_CHECK_ROWS / 4; q++)                                                                   \
 				for (int v = 0; v < vectors; v++) {                                                                         \
 					whole sum[16] = {{0}};                                                                                  \
 					for (int h = 0; h < 4; h++) {                                                                           \
 						const vector *row = (const vector *)((const T *)rows->row[q * 4 + h] + x + v * LANES);              \
 						const whole pixels = *row;                                                                          \
-						if (v * VECTOR_BYTES % 64 == 0) __builtin_prefetch((const char *)row + rows->ahead, 0, 3);          \
+						const char *ask = beyond < 0 ? (const char *)rows->row[q * 4 + h] + at : rows->next[q * 4 + h] + beyond; \
+						if (v * VECTOR_BYTES % 64 == 0) __builtin_prefetch(ask + v * VECTOR_BYTES, 0, 3);                   \
 						for (int k = 0; k < 1 << h; k++) sum[(1 << h) + k] = sum[k] + pixels;                               \
 					}                                                                                                       \
 					for (int k = 1; k < 16; k++) some[q][k][v] = sum[k];                                                    \

@@ -76,8 +76,8 @@ static void add(conv_check_worker *w, const visit *v, conv_check_rows *rows, int
 	else {
 		/* rows without a weight at either end are left out */
 		const int64_t low = __builtin_ctz(v->wanted), high = 32 - __builtin_clz(v->wanted);
-		conv_check_rows some = {.count = high - low, .ahead = rows->ahead};
-		for (int64_t h = low; h < high; h++) some.row[h - low] = rows->row[h];
+		conv_check_rows some = {.count = high - low, .ahead = rows->ahead, .bytes = rows->bytes};
+		for (int64_t h = low; h < high; h++) some.row[h - low] = rows->row[h], some.next[h - low] = rows->next[h];
 		project(w->sum_list, w->weights + low * v->used, v->used, &some, most, width);
 	}
 	for (int64_t p = 0; p < v->used; p++) w->sum_list[p] = (char *)w->sum_list[p] - x * k->bytes;
@@ -99,18 +99,20 @@ static void add_converted(conv_check_worker *w, const visit *v, int64_t from, in
 			rows.row[h] = w->rows + h * CONV_CHECK_PIECE;
 			v->rows->read(w, w->rows + h * CONV_CHECK_PIECE, position, x, width);
 		}
+		for (int h = 0; h < CONV_CHECK_ROWS; h++) rows.next[h] = rows.row[h]; /* the piece is in the cache already */
 		add(w, v, &rows, x, width, k->isa->project[k->lanes]);
 	}
 }
 
-/* Asks for what the next visit begins with; from there on the inner loops ask themselves. */
-static void ask_ahead(const conv_check_worker *w, const visit *v, int64_t ahead) {
+/* Where the rows of the next visit begin, for the inner loops to ask for at the end of these. */
+static void look_ahead(const conv_check_worker *w, const visit *v, conv_check_rows *rows) {
+	const int64_t element = conv_dtype_bytes(v->rows->dtype);
+	rows->bytes = (v->rows->high - v->rows->low) * element;
+	rows->ahead = v->height < CONV_CHECK_ROWS ? FEW_AHEAD : MANY_AHEAD;
 	for (int h = 0; h < v->height; h++) {
 		const int64_t next = v->first + (v->height + h) * v->step;
 		const char *row = next >= 0 && next < v->rows->end ? v->rows->place(w, next) : NULL;
-		if (row == NULL) continue;
-		row += v->rows->low * conv_dtype_bytes(v->rows->dtype);
-		for (int64_t at = 0; at < ahead; at += 64) __builtin_prefetch(row + at, 0, 2);
+		rows->next[h] = row ? row + v->rows->low * element : rows->row[h];
 	}
 }
 
@@ -118,7 +120,7 @@ static void add_rows(conv_check_worker *w, const visit *v) {
 	const conv_check *k = w->check;
 	const conv_rows *r = v->rows;
 	const int64_t element = conv_dtype_bytes(r->dtype);
-	conv_check_rows rows = {.count = CONV_CHECK_ROWS, .ahead = v->height < CONV_CHECK_ROWS ? FEW_AHEAD : MANY_AHEAD};
+	conv_check_rows rows = {.count = CONV_CHECK_ROWS};
 	int direct = r->low < r->high;
 	for (int h = 0; h < CONV_CHECK_ROWS && direct; h++) {
 		const char *row = v->wanted >> h & 1 ? r->place(w, v->first + h * v->step) : NULL;
@@ -129,7 +131,7 @@ static void add_rows(conv_check_worker *w, const visit *v) {
 		add_converted(w, v, 0, r->width);
 		return;
 	}
-	ask_ahead(w, v, rows.ahead);
+	look_ahead(w, v, &rows);
 	add(w, v, &rows, r->low, r->high - r->low, k->what.modular ? k->isa->project[k->lanes] : k->isa->real[r->dtype]);
 	add_converted(w, v, 0, r->low);
 	add_converted(w, v, r->high, r->width);

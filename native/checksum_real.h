@@ -56,6 +56,7 @@ static inline void NAME(most_i32)(double *most, const conv_check_rows *rows, int
 		int64_t to, const int group, const int vectors) {                                                                   \
 		enum { LANES = VECTOR_BYTES / 8, PER_LINE = 64 / sizeof(S) / LANES }; /* vectors */                                               \
 		for (int64_t x = from; x < to; x += vectors * LANES) {                                                              \
+			const int64_t at = x * (int64_t)sizeof(S) + rows->ahead, beyond = at - rows->bytes;                             \
 			NAME(real) s[REAL_SUMS][8];                                                                                     \
 			for (int p = 0; p < group; p++)                                                                                 \
 				for (int v = 0; v < vectors; v++) s[p][v] = *(NAME(real) *)((double *)sums[p] + x + v * LANES);             \
@@ -64,7 +65,7 @@ static inline void NAME(most_i32)(double *most, const conv_check_rows *rows, int
 				const double *w = weights + h * apart;                                                                      \
 				NAME(real) a[8];                                                                                            \
 				for (int v = 0; v < vectors; v += PER_LINE)                                                                 \
-					__builtin_prefetch((const char *)(row + v * LANES) + rows->ahead, 0, 3);                                 \
+					__builtin_prefetch((beyond < 0 ? (const char *)rows->row[h] + at : rows->next[h] + beyond) + v * LANES * (int64_t)sizeof(S), 0, 3); \
 				for (int v = 0; v < vectors; v++) a[v] = LOAD_##dtype##_f64(NAME(real), row + v * LANES);                   \
 				for (int p = 0; p < group; p++) {                                                                           \
 					const NAME(real) weight = w[p] - (NAME(real)){0};                                                       \

@@ -139,8 +139,10 @@ typedef enum conv_lanes { CONV_LANES_U8, CONV_LANES_U16, CONV_LANES_U32, CONV_LA
 /* Rows of pixels. Of modular lanes all CONV_CHECK_ROWS can be read. */
 typedef struct conv_check_rows {
 	int64_t count;
-	int64_t ahead; /* so many bytes ahead are asked for */
 	const void *row[CONV_CHECK_ROWS];
+	/* So many bytes ahead are asked for: in the row up to byte `bytes`, from there on in `next`, which counts from there too. */
+	int64_t ahead, bytes;
+	const char *next[CONV_CHECK_ROWS];
 } conv_check_rows;
 
 /* Adds weighted rows to `count` sums. weights: `count` float64 for each row, or a uint16 for each sum, a bit for each row. */
