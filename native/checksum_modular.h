@@ -5,8 +5,7 @@
 
 /*
  * sums[p][x] += sum over h < 16 of bit h of picks[p] times rows[h][x]. The sixteen sums of four rows are formed once for all p
- * (the method of the four Russians): a sum costs four additions for sixteen rows. They are formed for several vectors of columns before
- * any is used: a load that follows a store at a place that it cannot know yet waits (uint8, K = 3: 3.7 instead of MEASURED ms).
+ * (the method of the four Russians): a sum costs four additions for sixteen rows, and its picks are taken apart once for four vectors.
  */
 #define PROJECT(T)                                                                                                          \
 	static inline __attribute__((always_inline)) void NAME(project_some_##T)(                                               \
