@@ -119,7 +119,6 @@ static int64_t apply_window(conv_check_worker *w, int64_t s, int64_t count, cons
 static int check_samples(conv_check_worker *w, int64_t begin, int64_t end) {
 	const conv_check *k = w->check;
 	const conv_problem *p = &k->e->p;
-	const conv_window *window = &p->windows[w->m];
 	int64_t count = 0;
 	for (int64_t s = begin; s < end; s++) {
 		const int64_t start = w->block * k->what.length - s;
