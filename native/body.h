@@ -96,7 +96,8 @@
 #include "load.h"
 #include "store.h"
 #include "probe.h"
-#include "checksum.h"
+#include "checksum_real.h"
+#include "checksum_modular.h"
 
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)

@@ -134,29 +134,34 @@ typedef int64_t (*conv_store_some_fn)(void *to, const void *sums, int64_t count,
 /* What the sums of a checksum are formed in: integers modulo 2^n, or float64. */
 typedef enum conv_lanes { CONV_LANES_U8, CONV_LANES_U16, CONV_LANES_U32, CONV_LANES_U64, CONV_LANES_F64, CONV_LANES } conv_lanes;
 
-/* Rows that one call of `project` adds, and bytes of lanes whose multiple its width is: two of the longest vectors. */
-#define CONV_CHECK_ROWS 8
+/* Most rows that one call of `project` adds, and bytes of lanes whose multiple its width is: two of the longest vectors. */
+#define CONV_CHECK_ROWS 16
 #define CONV_CHECK_BYTES 128
 
-/* Eight rows of lanes, and where the eight after them lie, `element` bytes a column: strips of rows are no stream that a processor
- * would see by itself. */
+/* Rows of pixels. Of modular lanes all CONV_CHECK_ROWS can be read. */
 typedef struct conv_check_rows {
+	int64_t count;
 	const void *row[CONV_CHECK_ROWS];
-	const char *ahead[CONV_CHECK_ROWS]; /* or NULL */
-	int64_t element;
+	/* So many bytes ahead are asked for: in the row up to byte `bytes`, from there on in `next`, which counts from there too. */
+	int64_t ahead, bytes;
+	const char *next[CONV_CHECK_ROWS];
 } conv_check_rows;
 
-/* The inner loops of a checksum, by lanes (checksum.h). */
+/* Adds weighted rows to `count` sums. weights: `count` float64 for each row, or a uint16 for each sum, a bit for each row. */
+typedef void (*conv_project_fn)(void *const *sums, const void *weights, int64_t count, const conv_check_rows *rows, double *most,
+                                int64_t width);
+
+/* The inner loops of a checksum, by lanes (checksum_real.h, checksum_modular.h). */
 typedef struct conv_checks {
 	conv_load_fn load[CONV_LANES][CONV_DTYPES];
-	/* weights: 8 float64 per sum, or a byte per sum with a bit for each row */
-	void (*project[CONV_LANES])(void *const *sums, const void *weights, int64_t count, const conv_check_rows *rows, int64_t width);
-	/* the same for float32 rows in float64 lanes; the largest finite magnitude of the rows */
-	double (*project_f32)(void *const *sums, const void *weights, int64_t count, const conv_check_rows *rows, int64_t width);
+	conv_project_fn project[CONV_LANES];
+	conv_project_fn real[CONV_DTYPES]; /* float64 lanes from rows of a dtype as they lie; NULL: these are converted before */
 	/* taps: float64, or the low bits of 64 */
 	void (*window[CONV_LANES])(void *to, const void *const *filtered, const conv_window *w, const void *taps, const int64_t *offsets,
 	                           int64_t step, int64_t width);
-	double (*magnitude)(const double *row, int64_t count);
+	int64_t (*two_windows)(double *const *to, const double *const *filtered, const conv_window *w, const double *taps, const int64_t *offsets,
+	                       int64_t width);
+	double (*apart)(const double *expected, const double *actual, double scale, double bias, double limit, int64_t width);
 } conv_checks;
 
 /*

@@ -3,6 +3,7 @@
  * stores, and that a value stays in a register, per ISA. Of a NaN a and a number b, minimum and maximum are b. Included by body.h. The locked
  * instructions of the pool's mutex make non-temporal stores visible before a run is reported; no fence of their own is needed.
  * WIDEN_*: one vector of pixels into the accumulator's type, where the instruction set has it (before: 60 cycles for 80 bytes into floats).
+ * LOAD_*: likewise, as a value: gcc 12 converts floats to a vector of 64 bytes by halves, and joins these.
  * KEEP: gcc repeats a load in up to four multiply-adds instead of keeping it, and loads that straddle two lines then bind (groups of four
  * row sums reached 0.4 of the multiply-add peak of a Zen 5, kept 0.86).
  */
@@ -22,6 +23,10 @@
 #define WIDEN_u8_f32(to, from) _mm512_storeu_ps(to, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(from)))))
 #define WIDEN_u16_f32(to, from) _mm512_storeu_ps(to, _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(from)))))
 #define WIDEN_u8_i16(to, from) _mm512_storeu_si512(to, _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(from))))
+#define LOAD_f32_f64(vector, p) ((vector)_mm512_cvtps_pd(_mm256_loadu_ps(p)))
+#define LOAD_i32_f64(vector, p) ((vector)_mm512_cvtepi32_pd(_mm256_loadu_si256((const __m256i *)(p))))
+#define LOAD_u16_f64(vector, p) ((vector)_mm512_cvtepi32_pd(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(p)))))
+#define LOAD_u8_f64(vector, p) ((vector)_mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(p)))))
 #define MAX_f64(a, b) ((__typeof__(a))_mm512_max_pd((__m512d)(a), (__m512d)(b)))
 #define MIN_f64(a, b) ((__typeof__(a))_mm512_min_pd((__m512d)(a), (__m512d)(b)))
 #elif SIMD_LEVEL == 256
@@ -40,6 +45,10 @@
 #define WIDEN_u8_f32(to, from) _mm256_storeu_ps(to, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(from)))))
 #define WIDEN_u16_f32(to, from) _mm256_storeu_ps(to, _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(from)))))
 #define WIDEN_u8_i16(to, from) _mm256_storeu_si256((__m256i *)(to), _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(from))))
+#define LOAD_f32_f64(vector, p) ((vector)_mm256_cvtps_pd(_mm_loadu_ps(p)))
+#define LOAD_i32_f64(vector, p) ((vector)_mm256_cvtepi32_pd(_mm_loadu_si128((const __m128i *)(p))))
+#define LOAD_u16_f64(vector, p) ((vector)_mm256_cvtepi32_pd(_mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)(p)))))
+#define LOAD_u8_f64(vector, p) ((vector)_mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_loadu_si32(p))))
 #define MAX_f64(a, b) ((__typeof__(a))_mm256_max_pd((__m256d)(a), (__m256d)(b)))
 #define MIN_f64(a, b) ((__typeof__(a))_mm256_min_pd((__m256d)(a), (__m256d)(b)))
 #elif SIMD_LEVEL == 128 && defined(__aarch64__)
@@ -55,6 +64,7 @@
 #define STREAM(p, v) __builtin_memcpy((p), &(v), sizeof(v))
 #define MAX_f32(a, b) ((__typeof__(a))vmaxnmq_f32((float32x4_t)(a), (float32x4_t)(b)))
 #define MIN_f32(a, b) ((__typeof__(a))vminnmq_f32((float32x4_t)(a), (float32x4_t)(b)))
+#define LOAD_f32_f64(vector, p) ((vector)vcvt_f64_f32(vld1_f32(p)))
 #define MAX_f64(a, b) ((__typeof__(a))vmaxnmq_f64((float64x2_t)(a), (float64x2_t)(b)))
 #define MIN_f64(a, b) ((__typeof__(a))vminnmq_f64((float64x2_t)(a), (float64x2_t)(b)))
 #else /* no fused multiply-add: the product is rounded by itself */
@@ -71,8 +81,15 @@
 #define SELECT(mask, a, b) ((__typeof__(a))(((mask) & (__typeof__(mask))(a)) | (~(mask) & (__typeof__(mask))(b))))
 #define MAX_f32(a, b) SELECT((a) > (b), a, b)
 #define MIN_f32(a, b) SELECT((a) < (b), a, b)
+#define LOAD_f32_f64(vector, p) ((vector){(p)[0], (p)[1]}) /* vectors of 16 bytes */
 #define MAX_f64(a, b) SELECT((a) > (b), a, b)
 #define MIN_f64(a, b) SELECT((a) < (b), a, b)
+#endif
+#define LOAD_f64_f64(vector, p) (*(const vector *)(p))
+#ifndef LOAD_u8_f64 /* vectors of 16 bytes */
+#define LOAD_i32_f64(vector, p) ((vector){(p)[0], (p)[1]})
+#define LOAD_u16_f64(vector, p) ((vector){(p)[0], (p)[1]})
+#define LOAD_u8_f64(vector, p) ((vector){(p)[0], (p)[1]})
 #endif
 #define MULADD_i16(a, b, c) ((a) * (b) + (c))
 #define MULADD_i64(a, b, c) ((a) * (b) + (c))

@@ -182,6 +182,40 @@ describe.each(tested)(`$name, seed ${seed}`, ({ name }) => {
 		},
 		60_000,
 	);
+
+	// M is that of each strip, of finite pixels only, wherever strips are summed side by side
+	test('floats of another magnitude in every strip, some of them infinite: a fault is found from the same size on as by the plain sums', async () => {
+		if (name === 'webgpu') return; // a block has all columns there
+		const [rows, cols] = [300, 2100];
+		const values = noise(rows * cols, 999).map((v, k) => ((v + 1) / 1000) * 8 ** Math.floor((k % cols) / 512));
+		for (const [y, x, value] of [
+			[60, 700, Infinity],
+			[200, 20, -Infinity],
+			[70, 1300, NaN],
+		] as const)
+			values[y * cols + x] = value;
+		const image = { data: Float32Array.from(values), shape: [rows, cols] };
+		const kernel = taps(3, 5, 6).map((row) => row.map((tap) => tap / 7));
+		const first = await checked(name, image, kernel as never, { mode: 'same', boundary: 'edge' });
+		const { task, find } = first;
+		// as many strips as make a small image's items as wide as a large one's
+		const scheme = { ...first.scheme, strip: 16 };
+		const findings = await find(scheme);
+		const plainly = await findSuspects({ ...task, scheme }, undefined);
+		expect(findings.threshold / plainly.threshold).toBeCloseTo(1, 12);
+		for (const column of [100, 600, 1100, 1700, 2099]) {
+			const at = elementAt(task.result, 0, 0, 130, column);
+			const before = task.result.data[at] as number;
+			let seen = 0;
+			for (let by = 2 ** -18; seen < 2; by *= 2) {
+				task.result.data[at] = before + by;
+				const [own, plain] = [await find(scheme), await findSuspects({ ...task, scheme }, undefined)];
+				expect(own.suspects.toSorted(order), `column ${column}, ${by}`).toEqual(plain.suspects.map(bare).toSorted(order));
+				if (own.count > findings.count) seen++;
+			}
+			task.result.data[at] = before;
+		}
+	}, 60_000);
 });
 
 type Suspects = ChecksumFindings['suspects'];

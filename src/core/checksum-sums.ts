@@ -1,5 +1,5 @@
 /**
- * The sums of a checksum in plain TypeScript, for every backend that has none of its own: the specification of native/checksum.c.
+ * The sums of a checksum in plain TypeScript, for every backend that has none of its own: the specification of native/checksum*.c.
  * Finds the windows of result rows whose two sums differ; src/core/checksum.ts then looks at their pixels.
  */
 import { indexMap, OUTSIDE } from './boundary.ts';
