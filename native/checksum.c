@@ -87,6 +87,7 @@ static void lay_out_row(conv_check_worker *w, const conv_window *window) {
 
 /* Whether sample s + 1 begins one row before sample s, so that it needs the same filtered rows but one. */
 static int shares_rows(const conv_check_worker *w, int64_t s, int64_t rows) {
+	if (rows == 0) return 0;
 	for (int64_t j = 1; j < rows; j++)
 		if (w->under[(s + 1) * rows + j] != w->under[s * rows + j - 1]) return 0;
 	return 1;

@@ -74,11 +74,8 @@ static void add(conv_check_worker *w, const visit *v, conv_check_rows *rows, int
 	double *most = v->most ? v->most + x : NULL;
 	if (k->what.modular) project(w->sum_list, w->picks, v->used, rows, most, width);
 	else {
-		/* rows without a weight at either end are left out */
-		const int64_t low = __builtin_ctz(v->wanted), high = 32 - __builtin_clz(v->wanted);
-		conv_check_rows some = {.count = high - low, .ahead = rows->ahead, .bytes = rows->bytes};
-		for (int64_t h = low; h < high; h++) some.row[h - low] = rows->row[h], some.next[h - low] = rows->next[h];
-		project(w->sum_list, w->weights + low * v->used, v->used, &some, most, width);
+		rows->count = 32 - __builtin_clz(v->wanted); /* some sum wants the first row; behind the last that any wants nothing is read */
+		project(w->sum_list, w->weights, v->used, rows, most, width);
 	}
 	for (int64_t p = 0; p < v->used; p++) w->sum_list[p] = (char *)w->sum_list[p] - x * k->bytes;
 }
