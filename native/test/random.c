@@ -234,6 +234,28 @@ static char *aligned(int64_t bytes) {
 	return posix_memalign(&to, 64, (size_t)(bytes > 0 ? bytes : 1)) == 0 ? to : NULL;
 }
 
+/* What strips do differently: tiles of several blocks, of rows that are read where they lie, of more than one band. */
+static void make_wide(conv_problem *p) {
+	p->sizes[0] = p->sizes[1] = 1;
+	p->sizes[2] = between(1, 12);
+	p->out_h = between(1, 5);
+	p->sizes[3] = chance(80) ? between(450, 1400) : between(1, 3000);
+	p->out_w = chance(50) ? 64 * between(8, 20) : chance(80) ? p->sizes[3] + between(-40, 40) : between(500, 3000);
+	if (p->out_w < 1) p->out_w = 1;
+	p->tile_w = chance(60) ? 4096 : between(500, 1300);
+	if (chance(70)) p->image_dtype = chance(50) ? CONV_F32 : CONV_F64;
+	p->out_dtype = chance(70) ? p->image_dtype : below(CONV_DTYPES);
+}
+
+static void make_tall(conv_problem *p) {
+	p->sizes[0] = p->sizes[1] = 1;
+	p->sizes[2] = between(200, 700);
+	p->out_h = between(257, 600);
+	p->sizes[3] = between(1, 12);
+	p->out_w = between(1, 12);
+	p->tile_h = between(257, 600);
+}
+
 static void one(uint64_t seed) {
 	state = seed;
 	conv_problem p = {.kernels = chance(70) ? 1 : between(1, 3)};
@@ -246,9 +268,6 @@ static void one(uint64_t seed) {
 	p.out_dtype = chance(40) ? p.image_dtype : chance(40) ? below(CONV_U32) : below(CONV_DTYPES);
 	p.overflow = chance(40) ? CONV_SATURATE : below(3);
 	p.rounding = chance(30) ? CONV_NEAREST_EVEN : below(4);
-	const int exact = !conv_is_float(p.image_dtype) && chance(60);
-	p.sum = exact ? CONV_SUM_INTEGER : chance(50) ? CONV_SUM_F32 : CONV_SUM_F64;
-	p.tap_kind = exact ? between(CONV_TAPS_I64, CONV_TAPS_U64) : CONV_TAPS_F64;
 	p.stride_y = chance(70) ? 1 : between(1, 4);
 	p.stride_x = chance(70) ? 1 : between(1, 4);
 	p.dilation_y = chance(70) ? 1 : between(1, 4);
@@ -257,6 +276,18 @@ static void one(uint64_t seed) {
 	p.out_w = chance(60) ? between(1, 40) : chance(40) ? 64 * between(1, 6) : between(1, 400); /* whole vectors are streamed */
 	p.tile_h = between(1, 40);
 	p.tile_w = chance(50) ? between(1, 60) : between(60, 500);
+	const int wide = chance(15), tall = !wide && chance(4);
+	if (wide) make_wide(&p);
+	if (tall) make_tall(&p);
+	const int as_it_is = wide && p.image_dtype >= CONV_F32 && chance(80);
+	if (wide || tall) {
+		if (chance(90)) p.stride_y = p.stride_x = 1;
+		p.dilation_y = chance(60) ? 1 : between(1, 9);
+		p.dilation_x = chance(60) ? 1 : between(1, 40);
+	}
+	const int exact = !conv_is_float(p.image_dtype) && chance(60);
+	p.sum = exact ? CONV_SUM_INTEGER : (as_it_is ? p.image_dtype == CONV_F32 : chance(50)) ? CONV_SUM_F32 : CONV_SUM_F64;
+	p.tap_kind = exact ? between(CONV_TAPS_I64, CONV_TAPS_U64) : CONV_TAPS_F64;
 	p.index_strides[3] = 1;
 	p.index_strides[2] = p.out_w;
 	p.index_strides[1] = p.out_w * p.out_h;
@@ -271,6 +302,7 @@ static void one(uint64_t seed) {
 		                   between(-6, 3), p.tap_count};
 		p.tap_count += w->rows * w->cols;
 		if (none) continue;
+		if (wide && chance(20)) w->first_x = between(-900, 500);
 		const int64_t end_y = w->first_y + (p.out_h - 1) * p.stride_y + (w->rows - 1) * p.dilation_y;
 		const int64_t end_x = w->first_x + (p.out_w - 1) * p.stride_x + (w->cols - 1) * p.dilation_x;
 		if (w->first_y < first_y) first_y = w->first_y;
@@ -283,7 +315,7 @@ static void one(uint64_t seed) {
 	make_axis(&p.y, (int)below(5), p.sizes[2], first_y, last_y - first_y + 1);
 	make_axis(&p.x, (int)below(5), p.sizes[3], first_x, last_x - first_x + 1);
 
-	p.algorithm = chance(40) ? CONV_DIRECT : chance(60) ? CONV_SEPARABLE : CONV_BOX;
+	p.algorithm = chance(wide || tall ? 80 : 40) ? CONV_DIRECT : chance(60) ? CONV_SEPARABLE : CONV_BOX;
 	uint64_t *taps = malloc((size_t)p.tap_count * 8 + 1);
 	const int64_t size = chance(60) ? 4 : chance(50) ? 1000 : 0;
 	const int64_t rank = exact || chance(50) ? 1 : between(2, 3);
@@ -322,7 +354,7 @@ static void one(uint64_t seed) {
 	}
 	const int64_t channels = p.sizes[1] * p.kernels;
 	double *scale = malloc((size_t)channels * 8 + 1), *bias = malloc((size_t)channels * 8 + 1);
-	const int plain = chance(60);
+	const int plain = chance(as_it_is ? 80 : 60);
 	for (int64_t k = 0; k < channels; k++) {
 		scale[k] = plain ? 1 : (double)between(-8, 8) / 8;
 		bias[k] = plain ? 0 : (double)between(-40, 40) / 16;
