@@ -76,7 +76,7 @@ const isStrip = (problem: Problem): boolean =>
 function stripWidth(line: number): number {
 	const bytes = STRIP_BYTES.near >= LONG * line ? STRIP_BYTES.near : STRIP_BYTES.far;
 	const fits = Math.floor(bytes / line);
-	return Math.min(LONGEST, Math.max(NARROWEST, fits - (fits % LONG || fits % 64)));
+	return Math.min(LONGEST, Math.max(NARROWEST, fits - (fits % (fits < LONG ? 64 : LONG))));
 }
 
 function tileOf(problem: Problem, accumulator: NativeAccumulator, threads: number): Extent {
