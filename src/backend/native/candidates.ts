@@ -68,10 +68,12 @@ const TILES_PER_THREAD = 4;
  */
 const STRIP_BYTES = { near: 32 * 1024, far: 256 * 1024 };
 const LONG = 2048;
+/** Taller windows are no strips (MOST_ROWS there). */
+const STRIP_ROWS = 64;
 const LONGEST = 4096;
 
 const isStrip = (problem: Problem): boolean =>
-	Math.max(...problem.stride, ...problem.dilation) === 1 && problem.windows.every(({ cols }) => cols > 2);
+	Math.max(...problem.stride, ...problem.dilation) === 1 && problem.windows.every(({ rows, cols }) => cols > 2 && rows <= STRIP_ROWS);
 
 function stripWidth(line: number): number {
 	const bytes = STRIP_BYTES.near >= LONG * line ? STRIP_BYTES.near : STRIP_BYTES.far;
