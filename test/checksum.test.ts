@@ -185,12 +185,12 @@ describe.each(tested)(`$name, seed ${seed}`, ({ name }) => {
 
 	// M is that of each strip, of finite pixels only, wherever strips are summed side by side
 	test('floats of another magnitude in every strip, some of them infinite: a fault is found from the same size on as by the plain sums', async () => {
-		if (name === 'webgpu') return; // a block has all columns there
-		const [rows, cols] = [300, 2100];
-		const values = noise(rows * cols, 999).map((v, k) => ((v + 1) / 1000) * 8 ** Math.floor((k % cols) / 512));
+		if (name !== 'native') return; // a block has all columns on webgpu, and the reference's sums are the plain ones
+		const [rows, cols] = [140, 2100];
+		const values = noise(rows * cols, 999).map((v, k) => ((v + 1) / 1000) * 8 ** Math.floor((k % cols) / 520));
 		for (const [y, x, value] of [
 			[60, 700, Infinity],
-			[200, 20, -Infinity],
+			[135, 20, -Infinity],
 			[70, 1300, NaN],
 		] as const)
 			values[y * cols + x] = value;
@@ -198,7 +198,7 @@ describe.each(tested)(`$name, seed ${seed}`, ({ name }) => {
 		const kernel = taps(3, 5, 6).map((row) => row.map((tap) => tap / 7));
 		const first = await checked(name, image, kernel as never, { mode: 'same', boundary: 'edge' });
 		const { task, find } = first;
-		// as many strips as make a small image's items as wide as a large one's
+		// as many strips as make a small image's items as wide as a large one's; the last magnitude begins inside the last item
 		const scheme = { ...first.scheme, strip: 16 };
 		const findings = await find(scheme);
 		const plainly = await findSuspects({ ...task, scheme }, undefined);
@@ -207,7 +207,7 @@ describe.each(tested)(`$name, seed ${seed}`, ({ name }) => {
 			const at = elementAt(task.result, 0, 0, 130, column);
 			const before = task.result.data[at] as number;
 			let seen = 0;
-			for (let by = 2 ** -18; seen < 2; by *= 2) {
+			for (let by = 2 ** -18; seen < 2; by *= 8) {
 				task.result.data[at] = before + by;
 				const [own, plain] = [await find(scheme), await findSuspects({ ...task, scheme }, undefined)];
 				expect(own.suspects.toSorted(order), `column ${column}, ${by}`).toEqual(plain.suspects.map(bare).toSorted(order));
