@@ -57,7 +57,8 @@ typedef struct conv_strip {
 	int64_t to_step; /* bytes between rows */
 	void *open;      /* blocks * window_rows * CONV_BLOCK_BYTES, 64-byte aligned */
 	int stream;      /* non-temporal stores: every row of `to` is vector-aligned */
-	int ahead;       /* whether the next row is prefetched */
+	int ahead;       /* whether rows to come are prefetched */
+	int claim;       /* whether lines of `to` that come next are */
 } conv_strip;
 
 typedef void (*conv_strip_fn)(const conv_strip *call);

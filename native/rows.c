@@ -146,7 +146,9 @@ void conv_store_zeros(const conv_exec *e, const conv_tile *t, char *sums, char *
 #define STREAM_FROM_BYTES (8 << 20)
 #endif
 
+int conv_is_large(const conv_tile *t) { return t->buffers->out_bytes >= STREAM_FROM_BYTES; }
+
 int conv_may_stream(const conv_exec *e, const conv_tile *t, const char *at) {
 	const int64_t vector = e->isa->vector_bytes, rows = t->buffers->out_strides[2] * conv_dtype_bytes(e->p.out_dtype);
-	return (uintptr_t)at % (uintptr_t)vector == 0 && rows % vector == 0 && t->buffers->out_bytes >= STREAM_FROM_BYTES;
+	return (uintptr_t)at % (uintptr_t)vector == 0 && rows % vector == 0 && conv_is_large(t);
 }

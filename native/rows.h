@@ -37,6 +37,9 @@ int conv_stores_straight(const conv_exec *e, const conv_tile *t);
 /* A window without taps: every sum is 0. `sums`: room for the tile's width. */
 void conv_store_zeros(const conv_exec *e, const conv_tile *t, char *sums, char *line);
 
+/* Whether the result leaves the caches before it is read. */
+int conv_is_large(const conv_tile *t);
+
 /* Whether result rows may be written from `at` on with non-temporal stores. */
 int conv_may_stream(const conv_exec *e, const conv_tile *t, const char *at);
 
