@@ -63,11 +63,15 @@ function open<I>(images: unknown): { pull: Pull<I>; close: () => Promise<void>; 
 		if (typeof images !== 'object' || images === null) throw invalid('an iterable or async iterable of images', 'images', show(images));
 		const source = images as Partial<AsyncIterable<I> & Iterable<I>>;
 		const made = source[Symbol.asyncIterator]?.() ?? source[Symbol.iterator]?.();
-		if (made === undefined) throw invalid('an iterable or async iterable of images', 'images', show(images));
+		if (typeof made?.next !== 'function') throw invalid('an iterable or async iterable of images', 'images', show(images));
 		return made;
 	});
 	return {
-		pull: async () => iterator.next(),
+		pull: async () => {
+			const result = await iterator.next();
+			if (typeof result === 'object' && result !== null) return result;
+			throw invalid('an object { value, done }', 'what next() of images returns', show(result));
+		},
 		close: async () => {
 			await iterator.return?.();
 		},

@@ -89,15 +89,16 @@ export const readWebGpuOptions = (options: unknown): WebGpuOptions => read<WebGp
 // ── what a backend is called with: by the engine, or by who drives it himself ────────────────────────────────────────
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
-const numbersOf = (value: unknown, count: number): boolean =>
-	Array.isArray(value) && value.length === count && value.every((entry) => typeof entry === 'number');
+/** Whole numbers of at least `low`: cutting NaN or infinitely many rows into pieces would never end. */
+const wholesOf = (value: unknown, count: number, low: number): boolean =>
+	Array.isArray(value) && value.length === count && value.every((entry) => Number.isSafeInteger(entry) && entry >= low);
 
-const isPlanes = (value: unknown): boolean => isObject(value) && DTYPE_NAMES.includes(value.dtype as Dtype) && numbersOf(value.sizes, 4);
+const isPlanes = (value: unknown): boolean => isObject(value) && DTYPE_NAMES.includes(value.dtype as Dtype) && wholesOf(value.sizes, 4, 0);
 
 function isProblem(value: unknown): value is Problem {
 	if (!isObject(value) || !Array.isArray(value.windows) || !Array.isArray(value.boundary) || !Array.isArray(value.scale)) return false;
-	const outlined = isPlanes(value.image) && isPlanes(value.output) && numbersOf(value.stride, 2) && numbersOf(value.dilation, 2);
-	return outlined && value.windows.every((window) => isObject(window) && numbersOf(window.first, 2) && isObject(window.taps));
+	const outlined = isPlanes(value.image) && isPlanes(value.output) && wholesOf(value.stride, 2, 1) && wholesOf(value.dilation, 2, 1);
+	return outlined && value.windows.every((window) => isObject(window) && wholesOf(window.first, 2, -Infinity) && isObject(window.taps));
 }
 
 function isPlan(value: unknown): value is Plan {
