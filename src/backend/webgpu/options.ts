@@ -95,10 +95,21 @@ const wholesOf = (value: unknown, count: number, low: number): boolean =>
 
 const isPlanes = (value: unknown): boolean => isObject(value) && DTYPE_NAMES.includes(value.dtype as Dtype) && wholesOf(value.sizes, 4, 0);
 
+const areNumbers = (value: unknown): boolean => Array.isArray(value) && value.every((entry) => typeof entry === 'number');
+
+function isWindowOfTaps(window: unknown): boolean {
+	if (!isObject(window) || !isObject(window.taps) || !wholesOf(window.first, 2, -Infinity)) return false;
+	const { rows, cols, taps } = window;
+	return wholesOf([rows, cols], 2, 0) && (taps as { length?: unknown }).length === (rows as number) * (cols as number);
+}
+
 function isProblem(value: unknown): value is Problem {
-	if (!isObject(value) || !Array.isArray(value.windows) || !Array.isArray(value.boundary) || !Array.isArray(value.scale)) return false;
+	if (!isObject(value) || !Array.isArray(value.windows) || !Array.isArray(value.boundary)) return false;
+	const named = isObject(value.kernel) && DTYPE_NAMES.includes(value.kernel.dtype as Dtype) && typeof value.sum === 'string';
+	if (!named || !areNumbers(value.scale) || !areNumbers(value.bias)) return false;
+	if (!isObject(value.output) || !LAYOUTS.includes(value.output.layout as Layout)) return false;
 	const outlined = isPlanes(value.image) && isPlanes(value.output) && wholesOf(value.stride, 2, 1) && wholesOf(value.dilation, 2, 1);
-	return outlined && value.windows.every((window) => isObject(window) && wholesOf(window.first, 2, -Infinity) && isObject(window.taps));
+	return outlined && value.windows.every(isWindowOfTaps);
 }
 
 function isPlan(value: unknown): value is Plan {
