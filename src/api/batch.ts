@@ -67,16 +67,17 @@ function open<I>(images: unknown): { pull: Pull<I>; close: () => Promise<void>; 
 		return made;
 	});
 	return {
-		pull: async () => {
-			const result = await iterator.next();
-			if (typeof result === 'object' && result !== null) return result;
-			throw invalid('an object { value, done }', 'what next() of images returns', show(result));
-		},
+		pull: async () => iterator.next(),
 		close: async () => {
 			await iterator.return?.();
 		},
 		total: Array.isArray(images) ? images.length : undefined,
 	};
+}
+
+function checkResult<T>(result: IteratorResult<T>): IteratorResult<T> {
+	if (typeof result === 'object' && result !== null) return result;
+	throw invalid('an object { value, done }', 'what next() of images returns', show(result));
 }
 
 interface Settled<R> {
@@ -137,7 +138,7 @@ export async function* batch<I, R extends object>(
 	try {
 		for (;;) {
 			if (!exhausted && pulling === undefined && inflight.size < settings.concurrency) {
-				pulling = source.pull().then((result) => ({ kind: 'pulled', next: result }));
+				pulling = source.pull().then((result) => ({ kind: 'pulled', next: checkResult(result) }));
 			}
 			if (inflight.size === 0 && pulling === undefined) return;
 			const event = await take();
