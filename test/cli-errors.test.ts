@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -151,6 +152,28 @@ describe('interruptions', () => {
 		expect([code, stderr]).toEqual([130, 'faltung: interrupted\n']);
 		expect(readFileSync(path('kept.npy'), 'utf8')).toBe('old');
 		expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([]);
+	});
+
+	test.skipIf(process.platform === 'win32')('a second one ends what no abort reaches: a pipe that nobody writes to', async () => {
+		execFileSync('mkfifo', [path('silent')]);
+		const { code, stderr } = await faltung(folder, ['convolve', 'silent', 'o.npy', '-k', 'box:size=3'], {
+			during: (child) => {
+				for (const after of [900, 1200]) setTimeout(() => child.kill('SIGINT'), after);
+			},
+		});
+		expect([code, stderr]).toEqual([null, '']); // by the signal, which a shell calls 130
+	});
+
+	test('a reader of the messages that goes away stops no work', async () => {
+		const { code } = await faltung(folder, ['batch', 'array.npy', '--out', 'silently/made', '-k', 'box:size=3'], {
+			during: (child) => child.stderr?.destroy(),
+		});
+		expect([code, readdirSync(path('silently/made'))]).toEqual([0, ['array.npy']]);
+	});
+
+	test.skipIf(process.platform !== 'linux')('a folder that the system will not make is an error, not an endless loop', async () => {
+		const { code, stderr } = await faltung(folder, ['batch', 'array.npy', '--out', '/proc/faltung/x', '-k', 'box:size=3']);
+		expect([code, stderr]).toEqual([1, 'faltung: Cannot make the folder /proc/faltung/x: there is no such file or folder (ENOENT).\n']);
 	});
 
 	test('a reader that goes away is no crash', async () => {

@@ -442,6 +442,8 @@ describe('batch', () => {
 		['images: a number', 5, {}, 'images'],
 		['images: null', null, {}, 'images'],
 		['images: an object', {}, {}, 'images'],
+		['an iterator without next', { [Symbol.iterator]: () => ({}) }, {}, 'iterable of images for images'],
+		['an iterator that hands out nothing', { [Symbol.iterator]: () => ({ next() {} }) }, {}, 'what next() of images returns'],
 		['concurrency 0', [], { concurrency: 0 }, 'option concurrency'],
 		['concurrency 1.5', [], { concurrency: 1.5 }, 'option concurrency'],
 		['concurrency 1025', [], { concurrency: 1025 }, 'option concurrency'],

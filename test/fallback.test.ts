@@ -139,6 +139,30 @@ describe('afterwards', () => {
 		expect(webgpu.runs()).toBe(1);
 	});
 
+	test('where every answer is wrong, the image was written meanwhile: nobody is blamed', async () => {
+		const scribbled = { data: image.data.slice(), shape: image.shape };
+		const writing: FakeOptions = { spoil: () => scribbled.data.set(scribbled.data.map((pixel) => pixel ^ 1)) };
+		machine({ webgpu: writing, native: writing });
+		const reference = fakeBackend(referenceBackend, { name: 'reference', predicted: 60, ...writing });
+		registry.backends.set('reference', reference);
+		for (const policy of ['estimate', 'measure'] as const) {
+			await expect(convolve(scribbled, kernel, { policy })).rejects.toThrow(/the image was written meanwhile/);
+		}
+		expect(path((await convolve(image, kernel)).report)).toEqual(['webgpu']);
+	});
+
+	test.each<ErrorCode>(['VERIFICATION_FAILED', 'DEVICE_LOST', 'LIMIT_EXCEEDED'])(
+		'an abort is final, and blames nobody, where its reason is an error of another call: %s',
+		async (code) => {
+			const reason = new FaltungError(code, 'of another call');
+			const controller = new AbortController();
+			const { webgpu, native } = machine({ webgpu: { spoil: () => controller.abort(reason) } });
+			await expect(convolve(image, kernel, { signal: controller.signal })).rejects.toBe(reason);
+			expect([webgpu.runs(), native.runs()]).toEqual([1, 0]);
+			expect((await convolve(image, kernel)).report).toMatchObject({ backend: 'webgpu', warnings: [] });
+		},
+	);
+
 	test('… but it may be named', async () => {
 		const { webgpu } = machine({ webgpu: wrong });
 		await convolve(image, kernel);

@@ -168,6 +168,18 @@ describe.each(tested)('$name', ({ name: backend, mayRefuse }) => {
 			expect((await refusal(thenable)).message).toContain('a promise');
 		});
 
+		test('a generator would never run: it is refused', async () => {
+			const lazy = {
+				...counted(),
+				*fill(memory: Uint8Array) {
+					yield memory.set(picture);
+				},
+			};
+			expect((await refusal(lazy)).message).toMatch(
+				/^Expected a function that writes every pixel for image\.fill but received a generator\./,
+			);
+		});
+
 		test('an abort before it or in it is the reason', async () => {
 			const source = counted(() => {
 				controller.abort(reason);
@@ -185,11 +197,23 @@ describe.each(tested)('$name', ({ name: backend, mayRefuse }) => {
 			expect(source.calls).toBe(1);
 		});
 
-		test('keeping the memory and writing into it later changes no result', async () => {
+		test('an out that it takes away, or shrinks, is refused', async () => {
+			const Resizable = ArrayBuffer as unknown as new (bytes: number, options: object) => ArrayBuffer & { resize(bytes: number): void };
+			for (const shrink of [false, true]) {
+				const memory = new Resizable(600, { maxByteLength: 600 });
+				const take = () => void (shrink ? memory.resize(9) : structuredClone(memory, { transfer: [memory] }));
+				const error = await refusal(counted(take), { out: new Uint8Array(memory) });
+				expect(error.message).toMatch(/^Expected image and out to stay where they are for a pending call/);
+			}
+		});
+
+		test('the memory is dead when it returns: what it writes later changes no result', async () => {
 			const source = counted();
 			const c = await createConvolver(kernel, { ...options, verify });
-			const first = await c.run(source);
-			for (const memory of source.kept) if (memory.length > 0) memory.fill(9); // on a device it is detached
+			const pending = c.run(source);
+			while (source.calls === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+			expect(source.kept.map(({ length }) => length)).toEqual([0]);
+			const first = await pending;
 			expect(first.data).toEqual(await expected());
 			expect((await c.run(counted())).data).toEqual(await expected());
 			await c.dispose();

@@ -63,7 +63,7 @@ function open<I>(images: unknown): { pull: Pull<I>; close: () => Promise<void>; 
 		if (typeof images !== 'object' || images === null) throw invalid('an iterable or async iterable of images', 'images', show(images));
 		const source = images as Partial<AsyncIterable<I> & Iterable<I>>;
 		const made = source[Symbol.asyncIterator]?.() ?? source[Symbol.iterator]?.();
-		if (made === undefined) throw invalid('an iterable or async iterable of images', 'images', show(images));
+		if (typeof made?.next !== 'function') throw invalid('an iterable or async iterable of images', 'images', show(images));
 		return made;
 	});
 	return {
@@ -73,6 +73,11 @@ function open<I>(images: unknown): { pull: Pull<I>; close: () => Promise<void>; 
 		},
 		total: Array.isArray(images) ? images.length : undefined,
 	};
+}
+
+function checkResult<T>(result: IteratorResult<T>): IteratorResult<T> {
+	if (typeof result === 'object' && result !== null) return result;
+	throw invalid('an object { value, done }', 'what next() of images returns', show(result));
 }
 
 interface Settled<R> {
@@ -133,7 +138,7 @@ export async function* batch<I, R extends object>(
 	try {
 		for (;;) {
 			if (!exhausted && pulling === undefined && inflight.size < settings.concurrency) {
-				pulling = source.pull().then((result) => ({ kind: 'pulled', next: result }));
+				pulling = source.pull().then((result) => ({ kind: 'pulled', next: checkResult(result) }));
 			}
 			if (inflight.size === 0 && pulling === undefined) return;
 			const event = await take();

@@ -11,7 +11,7 @@ import { throwIfAborted } from '../core/breathe.ts';
 import { verifyChecksum } from '../core/checksum.ts';
 import { FaltungError, invalid } from '../core/errors.ts';
 import { denseImage, type ImageSnapshot } from '../core/images.ts';
-import { elementCount } from '../core/ndarray.ts';
+import { checkInPlace, elementCount } from '../core/ndarray.ts';
 import type { Decision, Plan } from '../core/plan.ts';
 import { describe, type Operation, type Problem } from '../core/problem.ts';
 import { freshSeed } from '../core/random.ts';
@@ -33,6 +33,18 @@ import { type Kept, Shelf } from './shelf.ts';
 
 /** Failures of a backend that the next one may not have. An overflow or an abort is no such failure. */
 const FALL_BACK_ON: readonly string[] = ['DEVICE_LOST', 'BACKEND_UNAVAILABLE', 'LIMIT_EXCEEDED', 'UNSUPPORTED', 'VERIFICATION_FAILED'];
+
+/** An abort is final, whatever its reason is: often the error of another call. */
+const mayFallBackOn = (error: unknown, signal: AbortSignal | undefined): error is FaltungError =>
+	error instanceof FaltungError && FALL_BACK_ON.includes(error.code) && signal?.aborted !== true;
+
+/** What went wrong on the way to a result. */
+interface Trail {
+	readonly failed: Report['fallbacks'];
+	/** Backends whose results did not verify. */
+	readonly wrong: Set<Backend>;
+	readonly signal: AbortSignal | undefined;
+}
 
 /** What was decided for images of one dtype, layout and shape, and what is ready to run. */
 interface Prepared {
@@ -130,18 +142,21 @@ export class Engine {
 		{ began, signal }: { began: number; signal: AbortSignal | undefined },
 	): Promise<ConvolveResult> {
 		const failed: Report['fallbacks'] = [];
-		const measured = await this.#measured(prepared, image, target, failed, signal);
+		const wrong = new Set<Backend>();
+		const measured = await this.#measured(prepared, image, target, { failed, wrong, signal });
 		const { plan, fallbacks } = prepared.decision;
 		const plans = prepared.mayFallBack ? [plan, ...fallbacks] : [plan];
 		for (const [k, attempt] of plans.entries()) {
 			const backend = backendOf(prepared, attempt);
 			try {
 				const out = target ?? measured ?? allocate(prepared.decision.problem, backend);
-				return await this.#attempt(prepared, attempt, backend, image, out, { began, failed, signal });
+				const result = await this.#attempt(prepared, attempt, backend, image, out, { began, failed, signal });
+				// only a right answer tells whose was wrong: where all are, the image was written meanwhile, or the memory is at fault
+				for (const each of wrong) distrust(each);
+				return result;
 			} catch (error) {
-				if (!(error instanceof FaltungError) || !FALL_BACK_ON.includes(error.code)) throw error;
-				if (error.code === 'VERIFICATION_FAILED') distrust(backend);
-				if (k === plans.length - 1) throw error;
+				if (!mayFallBackOn(error, signal) || k === plans.length - 1) throw error;
+				if (error.code === 'VERIFICATION_FAILED') wrong.add(backend);
 				failed.push({ plan: attempt.name, code: error.code, message: error.message });
 			}
 		}
@@ -153,13 +168,7 @@ export class Engine {
 	 *
 	 * @returns where it measured, memory for the result
 	 */
-	async #measured(
-		prepared: Prepared,
-		image: Pixels,
-		target: OutputTarget | undefined,
-		failed: Report['fallbacks'],
-		signal: AbortSignal | undefined,
-	): Promise<OutputTarget | undefined> {
+	async #measured(prepared: Prepared, image: Pixels, target: OutputTarget | undefined, trail: Trail): Promise<OutputTarget | undefined> {
 		if (this.#settings.policy === 'estimate') return undefined;
 		while (prepared.measuring !== undefined) await prepared.measuring; // another run measures, or has given up
 		const { problem, contenders } = prepared.decision;
@@ -170,7 +179,7 @@ export class Engine {
 		});
 		try {
 			const out = target ?? allocate(problem, backendOf(prepared, contenders[0] as Plan));
-			await this.#race(prepared, image, out, failed, signal);
+			await this.#race(prepared, image, out, trail);
 			return out;
 		} finally {
 			delete prepared.measuring;
@@ -178,13 +187,7 @@ export class Engine {
 		}
 	}
 
-	async #race(
-		prepared: Prepared,
-		image: Pixels,
-		out: OutputTarget,
-		failed: Report['fallbacks'],
-		signal: AbortSignal | undefined,
-	): Promise<void> {
+	async #race(prepared: Prepared, image: Pixels, out: OutputTarget, { failed, wrong, signal }: Trail): Promise<void> {
 		const { decision } = prepared;
 		const order = await race(decision.contenders, {
 			run: async (plan) => {
@@ -199,8 +202,8 @@ export class Engine {
 				await this.#verify(prepared, plan, backendOf(prepared, plan), image, out, signal);
 			},
 			forgive: (plan, error) => {
-				if (!(error instanceof FaltungError) || !FALL_BACK_ON.includes(error.code)) return false;
-				if (error.code === 'VERIFICATION_FAILED') distrust(backendOf(prepared, plan));
+				if (!mayFallBackOn(error, signal)) return false;
+				if (error.code === 'VERIFICATION_FAILED') wrong.add(backendOf(prepared, plan));
 				failed.push({ plan: plan.name, code: error.code, message: error.message });
 				return true;
 			},
@@ -277,7 +280,11 @@ export class Engine {
 		const { problem } = prepared.decision;
 		if (elementCount(problem.output.shape) === 0) return { timings: { compute: 0 } };
 		const executable = await this.#executable(prepared, plan, backend);
-		return executable.run(image.host.view, out.view, signal);
+		const { view } = image.host;
+		checkInPlace(view, out.view);
+		const outcome = await executable.run(view, out.view, signal);
+		checkInPlace(view, out.view);
+		return outcome;
 	}
 
 	#executable(prepared: Prepared, plan: Plan, backend: Backend): Promise<Executable> {

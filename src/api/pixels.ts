@@ -79,7 +79,7 @@ export async function runInPlace(
 		const suspected = { ...task, image: await filled.read() };
 		return { outcome, verification: await verifyChecksum(suspected, choice, async () => found) };
 	} catch (error) {
-		if (error instanceof FaltungError && error.code === 'LIMIT_EXCEEDED') return undefined;
+		if (error instanceof FaltungError && error.code === 'LIMIT_EXCEEDED' && signal?.aborted !== true) return undefined;
 		throw error;
 	} finally {
 		filled.dispose();

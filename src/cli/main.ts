@@ -11,9 +11,13 @@ const INTERRUPTED = 130;
 
 const controller = new AbortController();
 
-/** The first Ctrl-C stops the work and tidies up, a second one ends at once. */
-function interrupt(): void {
-	if (controller.signal.aborted) process.exit(INTERRUPTED);
+/** The first Ctrl-C stops the work and tidies up, a second one ends at once: process.exit() would wait for a thread that opens a pipe nobody writes to. */
+function interrupt(signal: NodeJS.Signals): void {
+	if (controller.signal.aborted) {
+		process.removeListener(signal, interrupt);
+		process.kill(process.pid, signal);
+		return;
+	}
 	controller.abort(new Error('interrupted'));
 	process.exitCode = INTERRUPTED;
 }
@@ -42,6 +46,7 @@ function report(error: unknown): void {
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
 process.stdout.on('error', quietPipe);
+process.stderr.on('error', () => {}); // messages that nobody reads any more are no reason to leave the work undone
 
 try {
 	const program = makeProgram({

@@ -2,6 +2,7 @@
  * Arrays as users hand them over, and the one canonical form that everything below the API reads: a stack of planes.
  */
 import type { Dtype, TypedArray } from './dtype.ts';
+import { type FaltungError, invalid } from './errors.ts';
 
 /** A dense or strided array over a typed array. */
 export interface NdArray<T extends TypedArray = TypedArray> {
@@ -80,4 +81,18 @@ export function extentOf(view: {
 		else high += reach;
 	}
 	return { low, high };
+}
+
+/** The error of a call whose memory the caller took away meanwhile. */
+export const moved = (): FaltungError =>
+	invalid(
+		'image and out to stay where they are',
+		'a pending call',
+		'memory that was transferred, detached or resized',
+		'Await the promise first.',
+	);
+
+/** @throws INVALID_ARGUMENT where a view lost its memory: Node-API cannot pin it, and what is gone reads as undefined pixels */
+export function checkInPlace(...views: readonly PlaneView[]): void {
+	if (views.some(({ data, sizes }) => data.length === 0 && elementCount(sizes) > 0)) throw moved();
 }

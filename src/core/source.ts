@@ -74,8 +74,8 @@ function callFill(given: object, fill: (memory: TypedArray) => unknown, memory: 
 	} catch (error) {
 		throw threw('a function that writes every pixel', 'image.fill', error);
 	}
-	if (isThenable(returned)) {
-		Promise.resolve(returned).catch(() => {}); // its rejection is nobody's any more
+	if (hasMethod(returned, 'then')) {
+		Promise.resolve(returned as PromiseLike<unknown>).catch(() => {}); // its rejection is nobody's any more
 		throw invalid(
 			'a synchronous function',
 			'image.fill',
@@ -83,13 +83,17 @@ function callFill(given: object, fill: (memory: TypedArray) => unknown, memory: 
 			'Await what it needs before the call: the memory is gone when it returns.',
 		);
 	}
+	if (hasMethod(returned, 'next')) {
+		const next = 'Its body runs only when somebody asks for values, which nobody does: write fill(memory) { … }.';
+		throw invalid('a function that writes every pixel', 'image.fill', 'a generator', next);
+	}
 	if (memory.length !== length) throw invalid('memory that stays where it is', 'image.fill', 'memory that was transferred or resized');
 }
 
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+const hasMethod = (value: unknown, name: 'then' | 'next'): boolean =>
 	guarded(
 		'the value of image.fill',
-		() => typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function',
+		() => typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[name] === 'function',
 	);
 
 /** The pixels of a source in memory of the host. @throws LIMIT_EXCEEDED, INVALID_ARGUMENT where the callback fails */
@@ -106,6 +110,9 @@ export function fillOnHost(source: SourceSnapshot): ImageSnapshot {
 			{ cause },
 		);
 	}
-	if (count > 0) source.fill(data);
-	return denseImage(data, source);
+	if (count === 0) return denseImage(data, source);
+	source.fill(data);
+	// as on a device, the callback's view is dead now: what it still writes would be seen by some of the work. Moving takes microseconds at any size
+	const held = guarded('image.fill', () => structuredClone(data.buffer as ArrayBuffer, { transfer: [data.buffer as ArrayBuffer] }));
+	return denseImage(new (DTYPES[dtype].array as unknown as new (buffer: ArrayBuffer) => TypedArray)(held), source);
 }

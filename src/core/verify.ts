@@ -126,7 +126,7 @@ export function fail(problem: Problem, plan: string, worst: Worst, checked: numb
 	const within = worst.bound === 0 ? 'exactly' : `within ${worst.bound.toPrecision(3)}`;
 	throw new VerificationError(
 		`Expected ${worst.expected} (${within}) for pixel [${index.join(', ')}] of ${describe(problem)} but ${plan} gave ${worst.actual}; ` +
-			`worst of ${checked} recomputed pixels, seed ${seed}. The backend, its driver or the memory is at fault: run again with another backend.`,
+			`worst of ${checked} recomputed pixels, seed ${seed}. The backend, its driver or the memory is at fault, or the image was written meanwhile: run again, or with another backend.`,
 		{ pixel: index, expected: worst.expected, actual: worst.actual, bound: worst.bound },
 	);
 }

@@ -5,8 +5,8 @@
  * disk, an abort, an exit) takes the other name away again.
  */
 import { constants, rmSync } from 'node:fs';
-import { access, type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { access, type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { FaltungError } from '../core/errors.ts';
 
 /** Bytes asked for by one read and given to one write; one read() call takes less than 2 GiB. */
@@ -35,6 +35,32 @@ export function ioError(action: string, path: string, cause: unknown): FaltungEr
 	const { code, message } = cause as NodeJS.ErrnoException;
 	const meaning = code === undefined ? message : `${MEANING[code] ?? message} (${code})`;
 	return new FaltungError('IO', `Cannot ${action} ${path === '-' ? 'standard input or output' : path}: ${meaning}.`, { cause });
+}
+
+/**
+ * Makes a folder and those above it. Not by mkdir's `recursive`: on Node 20.20 that never ends where the system says that there is no
+ * such folder although the one above it is there, as under /proc, and no signal reaches the thread that it turns in.
+ */
+export async function makeFolder(path: string): Promise<void> {
+	try {
+		await mkdirp(resolve(path));
+	} catch (cause) {
+		throw ioError('make the folder', path, cause);
+	}
+}
+
+async function mkdirp(path: string): Promise<void> {
+	const isFolder = (at: string) =>
+		stat(at).then(
+			(found) => found.isDirectory(),
+			() => false,
+		);
+	if (await isFolder(path)) return;
+	const above = dirname(path);
+	if (above !== path && !(await isFolder(above))) await mkdirp(above);
+	await mkdir(path).catch(async (error: unknown) => {
+		if (!(await isFolder(path))) throw error; // somebody else made it meanwhile
+	});
 }
 
 // ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────

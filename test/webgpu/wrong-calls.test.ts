@@ -174,6 +174,11 @@ describe('an open device', () => {
 			await invalid(() => gpu.prepare(other, plan()), 'a plan of this problem for plan', 'of another');
 			await invalid(() => gpu.prepare(problem, { ...plan(), steps: [] }), 'a plan of this problem');
 		});
+		it.each([Number.NaN, Infinity, -1, 0.5])('candidates refuses a problem of %s rows, and does not cut it for ever', async (rows) => {
+			const image = { ...problem.image, sizes: [1, 1, rows, 4] as const };
+			for (const more of [{ image }, { output: { ...problem.output, sizes: image.sizes } }, { stride: [1, rows - 1] as const }])
+				await invalid(() => gpu.candidates({ ...problem, ...more }, wish), /for problem but received/);
+		});
 		it('candidates refuses a wish that is none', async () => {
 			await invalid(() => gpu.candidates(problem, undefined as never), 'for wish but received undefined');
 			await invalid(() => gpu.candidates(problem, { method: 'ftt' } as never), 'wish.method', 'Did you mean "fft"');

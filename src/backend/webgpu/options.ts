@@ -89,15 +89,27 @@ export const readWebGpuOptions = (options: unknown): WebGpuOptions => read<WebGp
 // ── what a backend is called with: by the engine, or by who drives it himself ────────────────────────────────────────
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
-const numbersOf = (value: unknown, count: number): boolean =>
-	Array.isArray(value) && value.length === count && value.every((entry) => typeof entry === 'number');
+/** Whole numbers of at least `low`: cutting NaN or infinitely many rows into pieces would never end. */
+const wholesOf = (value: unknown, count: number, low: number): boolean =>
+	Array.isArray(value) && value.length === count && value.every((entry) => Number.isSafeInteger(entry) && entry >= low);
 
-const isPlanes = (value: unknown): boolean => isObject(value) && DTYPE_NAMES.includes(value.dtype as Dtype) && numbersOf(value.sizes, 4);
+const isPlanes = (value: unknown): boolean => isObject(value) && DTYPE_NAMES.includes(value.dtype as Dtype) && wholesOf(value.sizes, 4, 0);
+
+const areNumbers = (value: unknown): boolean => Array.isArray(value) && value.every((entry) => typeof entry === 'number');
+
+function isWindowOfTaps(window: unknown): boolean {
+	if (!isObject(window) || !isObject(window.taps) || !wholesOf(window.first, 2, -Infinity)) return false;
+	const { rows, cols, taps } = window;
+	return wholesOf([rows, cols], 2, 0) && (taps as { length?: unknown }).length === (rows as number) * (cols as number);
+}
 
 function isProblem(value: unknown): value is Problem {
-	if (!isObject(value) || !Array.isArray(value.windows) || !Array.isArray(value.boundary) || !Array.isArray(value.scale)) return false;
-	const outlined = isPlanes(value.image) && isPlanes(value.output) && numbersOf(value.stride, 2) && numbersOf(value.dilation, 2);
-	return outlined && value.windows.every((window) => isObject(window) && numbersOf(window.first, 2) && isObject(window.taps));
+	if (!isObject(value) || !Array.isArray(value.windows) || !Array.isArray(value.boundary)) return false;
+	const named = isObject(value.kernel) && DTYPE_NAMES.includes(value.kernel.dtype as Dtype) && typeof value.sum === 'string';
+	if (!named || !areNumbers(value.scale) || !areNumbers(value.bias)) return false;
+	if (!isObject(value.output) || !LAYOUTS.includes(value.output.layout as Layout)) return false;
+	const outlined = isPlanes(value.image) && isPlanes(value.output) && wholesOf(value.stride, 2, 1) && wholesOf(value.dilation, 2, 1);
+	return outlined && value.windows.every(isWindowOfTaps);
 }
 
 function isPlan(value: unknown): value is Plan {

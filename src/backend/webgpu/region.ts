@@ -4,8 +4,7 @@
  */
 import { type Boundary, indexMap, OUTSIDE } from '../../core/boundary.ts';
 import { DTYPES, type Dtype, type TypedArray } from '../../core/dtype.ts';
-import { invalid } from '../../core/errors.ts';
-import type { PerAxis, PlaneView } from '../../core/ndarray.ts';
+import { moved, type PerAxis, type PlaneView } from '../../core/ndarray.ts';
 
 /** A half-open interval. */
 export interface Range {
@@ -77,7 +76,7 @@ export function rawWords(data: TypedArray, dtype: Dtype): Raw {
 	try {
 		return new RAW[DTYPES[dtype].bytes](data.buffer as ArrayBuffer, data.byteOffset, data.length);
 	} catch {
-		throw invalid('image and out to stay where they are', 'a pending call', 'memory that was transferred, detached or resized');
+		throw moved();
 	}
 }
 
@@ -100,6 +99,7 @@ function copyBox(from: Raw, fromOffset: number, to: Raw, toOffset: number, axes:
 			merged[merged.length - 1] = { ...axis, count: outer.count * axis.count };
 		} else merged.push(axis);
 	}
+	if (from.length === 0 || to.length === 0) throw moved(); // a view of a buffer that shrank
 	const inner = merged.pop() ?? { count: 1, from: 1, to: 1 };
 	const walk = (level: number, f: number, t: number): void => {
 		const axis = merged[level];

@@ -1,11 +1,11 @@
 /** faltung batch: many inputs through one kernel into a folder. */
-import { mkdir, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type ConvolverOptions, createConvolver } from '../../api/convolver.ts';
 import { invalid } from '../../core/errors.ts';
 import type { NdArray } from '../../core/ndarray.ts';
-import { ioError, writeOutput } from '../../node/files.ts';
+import { makeFolder, writeOutput } from '../../node/files.ts';
 import type { PictureFormat } from '../../node/images.ts';
 import type { Context } from '../context.ts';
 import { type Job, makeJob } from '../filter.ts';
@@ -79,9 +79,7 @@ async function run(inputs: string[], flags: Flags, context: Context): Promise<vo
 	checkNames(inputs);
 	suffixOf(flags.suffix);
 	const kernel = await parseKernel(flags.kernel, { normalize: flags.normalize === true, signal: context.signal });
-	await mkdir(flags.out, { recursive: true }).catch((cause: unknown) => {
-		throw ioError('make the folder', flags.out, cause);
-	});
+	await makeFolder(flags.out);
 	const work = new Batch(kernel, flags, context);
 	const rows = await work.run(inputs);
 	endProgress();

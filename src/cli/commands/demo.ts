@@ -1,13 +1,12 @@
 /** faltung demo (npm start): a picture through several kernels, verified, with a table of what happened. */
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import { convolve } from '../../api/convolve.ts';
 import type { ConvolveOptions } from '../../api/options.ts';
 import type { Report } from '../../api/report.ts';
 import { elementCount, type NdArray } from '../../core/ndarray.ts';
-import { ioError, writeOutput } from '../../node/files.ts';
+import { makeFolder, writeOutput } from '../../node/files.ts';
 import { writePicture } from '../../node/images.ts';
 import { rowMajor } from '../../node/npy.ts';
 import type { Context } from '../context.ts';
@@ -59,9 +58,7 @@ async function run(input: string | undefined, flags: Flags, context: Context): P
 			parseKernel(spec, { normalize: flags.normalize === true, signal }),
 		),
 	);
-	await mkdir(flags.out, { recursive: true }).catch((cause: unknown) => {
-		throw ioError('make the folder', flags.out, cause);
-	});
+	await makeFolder(flags.out);
 	const path = input ?? (await ensureScene(flags.out, signal));
 	progress(`reading ${path}`);
 	const source = await loadSource(path, { maxPixels: maxPixelsOf(flags), signal });
