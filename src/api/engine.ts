@@ -57,6 +57,16 @@ interface Prepared {
 	measuring?: Promise<void>;
 }
 
+/** One plan at work on one image. */
+interface Attempt {
+	readonly prepared: Prepared;
+	readonly plan: Plan;
+	readonly backend: Backend;
+	readonly image: Pixels;
+	readonly out: OutputTarget;
+	readonly signal: AbortSignal | undefined;
+}
+
 const backendOf = ({ backends }: Prepared, plan: Plan): Backend => backends.find(({ name }) => name === plan.backend) as Backend;
 
 /** An executable that also works on arrays in device memory. */
@@ -150,7 +160,7 @@ export class Engine {
 			const backend = backendOf(prepared, attempt);
 			try {
 				const out = target ?? measured ?? allocate(prepared.decision.problem, backend);
-				const result = await this.#attempt(prepared, attempt, backend, image, out, { began, failed, signal });
+				const result = await this.#attempt({ prepared, plan: attempt, backend, image, out, signal }, began, failed);
 				// only a right answer tells whose was wrong: where all are, the image was written meanwhile, or the memory is at fault
 				for (const each of wrong) distrust(each);
 				return result;
@@ -199,7 +209,7 @@ export class Engine {
 				return took;
 			},
 			check: async (plan) => {
-				await this.#verify(prepared, plan, backendOf(prepared, plan), image, out, signal);
+				await this.#verify({ prepared, plan, backend: backendOf(prepared, plan), image, out, signal });
 			},
 			forgive: (plan, error) => {
 				if (!mayFallBackOn(error, signal)) return false;
@@ -219,20 +229,13 @@ export class Engine {
 		(await choiceMemory()).remember(problemClass(decision), fastest.name);
 	}
 
-	async #attempt(
-		prepared: Prepared,
-		plan: Plan,
-		backend: Backend,
-		image: Pixels,
-		out: OutputTarget,
-		context: { began: number; failed: Report['fallbacks']; signal: AbortSignal | undefined },
-	): Promise<ConvolveResult> {
+	async #attempt(attempt: Attempt, began: number, failed: Report['fallbacks']): Promise<ConvolveResult> {
+		const { prepared, plan, backend, out, signal } = attempt;
 		const { problem } = prepared.decision;
-		const { signal } = context;
-		const inPlace = await this.#inPlace(prepared, plan, backend, image, out, signal);
-		const outcome = inPlace?.outcome ?? (await this.#compute(prepared, plan, backend, image, out, signal));
+		const inPlace = await this.#inPlace(attempt);
+		const outcome = inPlace?.outcome ?? (await this.#compute(attempt));
 		if (outcome.overflowAt !== undefined) throw overflowError(problem, outcome.overflowAt);
-		const verification = inPlace === undefined ? await this.#verify(prepared, plan, backend, image, out, signal) : inPlace.verification;
+		const verification = inPlace === undefined ? await this.#verify(attempt) : inPlace.verification;
 		throwIfAborted(signal);
 		const report: Report = {
 			plan: plan.name,
@@ -242,9 +245,9 @@ export class Engine {
 			...(plan.device === undefined ? {} : { device: plan.device }),
 			...(plan.isa === undefined ? {} : { isa: plan.isa }),
 			...(plan.threads === undefined ? {} : { threads: plan.threads }),
-			timings: { total: performance.now() - context.began, ...outcome.timings },
+			timings: { total: performance.now() - began, ...outcome.timings },
 			verification,
-			fallbacks: context.failed,
+			fallbacks: failed,
 			warnings: [...(backend.capabilities.warnings ?? []), ...distrustOf(prepared.decision), ...(outcome.warnings ?? [])],
 		};
 		const view = out.strides === undefined ? {} : { strides: out.strides, offset: out.offset as number };
@@ -252,14 +255,7 @@ export class Engine {
 	}
 
 	/** The work and its verification where a callback writes the pixels straight into the backend's memory and nothing needs them here. */
-	async #inPlace(
-		prepared: Prepared,
-		plan: Plan,
-		backend: Backend,
-		image: Pixels,
-		out: OutputTarget,
-		signal: AbortSignal | undefined,
-	): ReturnType<typeof runInPlace> {
+	async #inPlace({ prepared, plan, backend, image, out, signal }: Attempt): ReturnType<typeof runInPlace> {
 		const { problem } = prepared.decision;
 		const { verify: method = 'sample' } = this.#settings;
 		const { fill } = image;
@@ -269,14 +265,7 @@ export class Engine {
 		return runInPlace(executable, fill, task, method, signal);
 	}
 
-	async #compute(
-		prepared: Prepared,
-		plan: Plan,
-		backend: Backend,
-		image: Pixels,
-		out: OutputTarget,
-		signal: AbortSignal | undefined,
-	): Promise<RunOutcome> {
+	async #compute({ prepared, plan, backend, image, out, signal }: Attempt): Promise<RunOutcome> {
 		const { problem } = prepared.decision;
 		if (elementCount(problem.output.shape) === 0) return { timings: { compute: 0 } };
 		const executable = await this.#executable(prepared, plan, backend);
@@ -297,14 +286,7 @@ export class Engine {
 		return executable;
 	}
 
-	async #verify(
-		prepared: Prepared,
-		plan: Plan,
-		backend: Backend,
-		image: Pixels,
-		out: OutputTarget,
-		signal: AbortSignal | undefined,
-	): Promise<Verification | null> {
+	async #verify({ prepared, plan, backend, image, out, signal }: Attempt): Promise<Verification | null> {
 		const { problem } = prepared.decision;
 		const method = this.#settings.verify ?? 'sample';
 		if (method === false || elementCount(problem.output.shape) === 0) return null;
@@ -390,7 +372,7 @@ export class Engine {
 		}
 		const image = new Pixels(denseImage((await array.read()).data, array), signal);
 		const { view } = denseImage((await result.read()).data, result);
-		await this.#verify(prepared, plan, backend, image, { view, data: view.data }, signal);
+		await this.#verify({ prepared, plan, backend, image, out: { view, data: view.data }, signal });
 	}
 
 	/** Frees every executable. */
