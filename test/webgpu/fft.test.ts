@@ -48,7 +48,12 @@ function cut(plan: Plan, problem: Problem, random: Random): Plan {
 	const [y, x] = [side(height, most('rows'), 1), side(width, most('cols'), 4)];
 	const size = { height: y.length, width: x.length };
 	const steps = plan.steps.map((step) => (step.kind === 'fft' ? { ...step, size } : step));
-	return { ...plan, tile: { height: y.tile, width: x.tile }, steps, model: fftModel(problem, size, RELAXED) };
+	return {
+		...plan,
+		tile: { height: y.tile, width: x.tile },
+		steps,
+		model: fftModel(problem, size, { ...RELAXED, frame: plan.model.frame }),
+	};
 }
 
 /** Complex numbers of all transforms, and pairs of tiles: more take a software GPU too long. */
