@@ -56,11 +56,15 @@ function* checksumVariants(): Generator<Specialisation> {
 /** Every dtype in and out, and workgroups of every size. */
 function* fftVariants(): Generator<Specialisation> {
 	const small = DTYPE_NAMES.flatMap((name, k) => (DTYPES[name].bytes <= 4 ? [k] : []));
-	const variant = (entry: string, overrides: Record<string, number>): Specialisation => ({
+	const variant = (
+		entry: string,
+		overrides: Record<string, number>,
+		constants: Specialisation<'fft'>['constants'] = {},
+	): Specialisation => ({
 		shader: 'fft',
 		entry,
 		overrides,
-		constants: {},
+		constants,
 	});
 	for (const IN of small) {
 		yield variant('survey', { IN, THREADS: 256 });
@@ -77,6 +81,7 @@ function* fftVariants(): Generator<Specialisation> {
 		[4, 64],
 	] as const) {
 		yield variant('columns', { THREADS, POINTS });
+		yield variant('columns_of_bank', { THREADS, POINTS }, { KEPT: POINTS / 8 / THREADS });
 		yield variant('inverse', { IN: 0, OUT: 0, SUM: 0, THREADS, POINTS: POINTS / 2 });
 	}
 }
