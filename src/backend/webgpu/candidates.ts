@@ -123,6 +123,13 @@ function sumsTime(shader: keyof typeof PRODUCTS_PER_MS, facts: Facts, products: 
 	return Math.max(products / rate, bytes / moved);
 }
 
+/** Milliseconds of transforms. */
+function transformsTime({ software, rates }: Facts, { bytes, work }: FftLayout): number {
+	if (software) return work / SOFTWARE_FFT_POINTS_PER_MS;
+	const { fft = FFT_POINTS_PER_MS, fftBytes = FFT_BYTES_PER_MS } = rates ?? {};
+	return Math.max(bytes / fftBytes, work / fft);
+}
+
 /** What the predicted times rest on. */
 function sourceOf({ software, rates, limits }: Facts): string {
 	if (software) return 'shipped: lavapipe on two cores';
@@ -267,8 +274,7 @@ function box(problem: Problem, facts: Facts): Answer {
 function fft(problem: Problem, facts: Facts, wish: PlanWish): Answer {
 	const obstacle = fftObstacle(problem, wish);
 	if (obstacle !== undefined) return { why: obstacle };
-	const time = ({ bytes, work }: FftLayout) =>
-		facts.software ? work / SOFTWARE_FFT_POINTS_PER_MS : Math.max(bytes / FFT_BYTES_PER_MS, work / FFT_POINTS_PER_MS);
+	const time = (layout: FftLayout) => transformsTime(facts, layout);
 	const { layout, why } = fftLayout(problem, facts.limits, time);
 	if (layout === undefined) return { why };
 	const { size, tile } = layout;

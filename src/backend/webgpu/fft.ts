@@ -130,7 +130,7 @@ function tileSide(outputs: number, most: number, quads: boolean): number {
 	return largest === 0 ? 0 : Math.min(largest, roundUp(Math.ceil(whole / Math.ceil(whole / largest)), step));
 }
 
-/** What a pair costs once, and what it costs for each kernel of the bank. */
+/** What all pairs cost: each once, and once for each kernel of the bank. Undefined where transforms are too short for a tile. */
 function layoutOf(problem: Problem, size: Extent, window: Extent, points: number): FftLayout | undefined {
 	const plane = planeOf(problem);
 	const tile = {
@@ -157,6 +157,10 @@ function layoutOf(problem: Problem, size: Extent, window: Extent, points: number
 		work: pairs * size.height * size.width * passes * (1 + kernels),
 	};
 }
+
+/** The tiles of transforms of a size, and what they cost. */
+export const fftLayoutOf = (problem: Problem, size: Extent, limits: Pick<TileLimits, 'storage' | 'threads'>): FftLayout | undefined =>
+	layoutOf(problem, size, frameExtent(problem), workgroupOf(limits).points);
 
 /** The cheapest tiles by `cost`, or the reason why there are none. */
 export function fftLayout(
