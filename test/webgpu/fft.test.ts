@@ -348,8 +348,9 @@ describe('the same plan', () => {
 			for (const gpu of [whole, small]) {
 				const executable = await gpu.prepare(problem, plan);
 				const out = outOf(problem);
-				await executable.run(image, out);
+				const outcome = await executable.run(image, out);
 				executable.dispose();
+				if (kernels > 1) expect(judge(problem, plan, image, out, outcome)).toBeUndefined();
 				results.push(new Uint8Array(out.data.buffer));
 			}
 			for (const other of results.slice(1)) expect(other).toEqual(results[0]);
