@@ -8,7 +8,16 @@ import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
 import type { Algorithm, Plan } from '../../src/core/plan.ts';
 import type { Problem } from '../../src/core/problem.ts';
 import { freshSeed } from '../../src/core/random.ts';
-import { bankFamily, equalBankFamily, equalFamily, type Family, productBankFamily, randomCase, randomFamily } from './cases.ts';
+import {
+	bankFamily,
+	equalBankFamily,
+	equalFamily,
+	type Family,
+	productBankFamily,
+	randomCase,
+	randomFamily,
+	stridedBankFamily,
+} from './cases.ts';
 import { guardedOut, judge } from './judge.ts';
 
 /**
@@ -97,6 +106,11 @@ describe.each([
 	it(`${cases} random problems`, () => compute(cases, randomFamily, 'auto'), 900_000);
 
 	if (banks > 0) it(`${banks} random banks by the dense shaders`, () => compute(banks, bankFamily, 'direct', 'banks'), 900_000);
+
+	if (banks > 0) {
+		const title = `${banks} random banks with strides and dilations`;
+		it(title, () => compute(banks, stridedBankFamily, 'direct', 'banks with strides and dilations'), 900_000);
+	}
 
 	// one kernel a workgroup: few compiles
 	if (banks > 0) {
