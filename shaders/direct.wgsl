@@ -272,13 +272,31 @@ fn float_sums(s: Site, start: vec4u) -> FloatSums {
 	return sums;
 }
 
+// Largest magnitude bits between the taps of 4 dilated windows that lie inside, and under them: one look for all kernels of a bank.
+fn hole_peaks(s: Site, start: vec4u) -> vec4u {
+	var peaks = vec4u();
+	let height = (s.rows - 1u) * params.dilation_y + 1u;
+	let width = (s.cols - 1u) * params.dilation_x + 1u;
+	var line = start;
+	for (var j = 0u; s.rows > 0u && j < height; j += 1u) {
+		var at = line;
+		for (var i = 0u; i < width; i += 1u) {
+			let bits = vec4u(float_bits(pixel(at.x)), float_bits(pixel(at.y)), float_bits(pixel(at.z)), float_bits(pixel(at.w)));
+			peaks = max(peaks, bits & vec4u(0x7fffffffu));
+			at += vec4u(params.col_pitch);
+		}
+		line += vec4u(params.row_pitch);
+	}
+	return peaks;
+}
+
 struct FloatSum {
 	value: f32,
-	peak: u32,
+	peak: u32, // where holes count and nobody looked at them, EXPONENT
 }
 
 fn float_sum(s: Site) -> FloatSum {
-	var sum = FloatSum(0.0, 0u);
+	var sum = FloatSum(0.0, select(0u, EXPONENT, params.scan_holes != 0u));
 	var tap = s.taps;
 	for (var j = 0u; j < s.rows; j += 1u) {
 		var row_sum = 0.0f;
@@ -338,7 +356,7 @@ fn scaled_non_finite(bits: u32, channel: u32) -> u32 {
 fn store_float_sum(s: Site, sum: FloatSum, element: u32) -> vec2u {
 	var bits = bitcast<u32>(sum.value);
 	var non_finite = 0u;
-	if (IN >= F16 && (sum.peak >= EXPONENT || params.scan_holes != 0u)) { non_finite = non_finite_sum(s); }
+	if (IN >= F16 && sum.peak >= EXPONENT) { non_finite = non_finite_sum(s); }
 	if (non_finite != 0u) {
 		bits = scaled_non_finite(non_finite, s.channel);
 	} else if (!is_plain(s.channel)) {
@@ -687,7 +705,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 			start[e] = address(s);
 			at = next(at);
 		}
-		if (together && FLOAT_SUM) { floats = float_sums(lead, start); }
+		if (together && FLOAT_SUM) {
+			floats = float_sums(lead, start);
+			if (params.scan_holes != 0u) { floats.peak = vec4u(EXPONENT); }
+		}
 		if (together && !FLOAT_SUM) { integers = word_sums(lead, start); }
 	}
 	var stored: array<vec2u, 4>;
@@ -710,4 +731,144 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 		}
 	}
 	write(first, count, stored);
+}
+
+// ── a bank ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// Kernels whose windows are alike: a thread computes 4 pixels under up to 4 of them, whose taps meet the same loaded pixels. Its results are whole
+// words too: of 4 planes of 4·n pixels each, or of 4 channels side by side at 4 pixels. Needs BLOCKED; bits are those of `main`.
+
+// Four sums for each kernel, as bits.
+struct BankSums {
+	a: vec4u,
+	b: vec4u,
+	c: vec4u,
+	d: vec4u,
+	peak: vec4u, // of floats: largest magnitude bits of a pixel met
+}
+
+// 4 pixels as the sum takes them.
+fn operands(at: vec4u) -> vec4u {
+	let bits = vec4u(pixel(at.x), pixel(at.y), pixel(at.z), pixel(at.w));
+	if (!FLOAT_SUM) { return bits; }
+	return vec4u(float_bits(bits.x), float_bits(bits.y), float_bits(bits.z), float_bits(bits.w));
+}
+
+fn multiply_add(tap: u32, pixels: vec4u, sums: vec4u) -> vec4u {
+	if (!FLOAT_SUM) { return tap * pixels + sums; }
+	return bitcast<vec4u>(fma(vec4f(bitcast<f32>(tap)), bitcast<vec4f>(pixels), bitcast<vec4f>(sums)));
+}
+
+fn plus(a: vec4u, b: vec4u) -> vec4u {
+	if (!FLOAT_SUM) { return a + b; }
+	return bitcast<vec4u>(bitcast<vec4f>(a) + bitcast<vec4f>(b));
+}
+
+// @param taps where those of each kernel begin
+fn bank_sums(s: Site, start: vec4u, taps: vec4u) -> BankSums {
+	let row_step = params.dilation_y * params.row_pitch;
+	let col_step = params.dilation_x * params.col_pitch;
+	var sums: BankSums;
+	var tap = taps;
+	var line = start;
+	for (var j = 0u; j < s.rows; j += 1u) {
+		var row = BankSums(); // said: left to the declaration, lavapipe (Mesa 25.0) keeps the row before
+		var at = line;
+		for (var i = 0u; i < s.cols; i += 1u) {
+			let bits = operands(at);
+			sums.peak = max(sums.peak, bits & vec4u(0x7fffffffu));
+			row.a = multiply_add(kernel[tap.x + i], bits, row.a);
+			row.b = multiply_add(kernel[tap.y + i], bits, row.b);
+			row.c = multiply_add(kernel[tap.z + i], bits, row.c);
+			row.d = multiply_add(kernel[tap.w + i], bits, row.d);
+			at += vec4u(col_step);
+		}
+		sums.a = plus(sums.a, row.a);
+		sums.b = plus(sums.b, row.b);
+		sums.c = plus(sums.c, row.c);
+		sums.d = plus(sums.d, row.d);
+		tap += vec4u(s.cols);
+		line += vec4u(row_step);
+	}
+	return sums;
+}
+
+fn sums_of(sums: BankSums, kernel_here: u32) -> vec4u {
+	switch kernel_here {
+		case 0u: { return sums.a; }
+		case 1u: { return sums.b; }
+		case 2u: { return sums.c; }
+		default: { return sums.d; }
+	}
+}
+
+fn element_of(p: Place) -> u32 {
+	if (params.interleaved != 0u) { return ((p.batch * params.rows + p.y) * params.width + p.x) * params.channels + p.k; }
+	return ((p.batch * params.channels + p.k) * params.rows + p.y) * params.width + p.x;
+}
+
+fn store_sum(s: Site, bits: u32, peak: u32, element: u32) -> vec2u {
+	if (FLOAT_SUM) { return store_float_sum(s, FloatSum(bitcast<f32>(bits), peak), element); }
+	var sum: Limbs;
+	sum[0] = bits;
+	return store_integer_sum(sum, s.channel, element);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn bank(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32, @builtin(num_workgroups) groups: vec3u) {
+	let pixels = params.rows * params.width;
+	let pixel_first = 4u * ((group.y * groups.x + group.x) * WORKGROUP + thread);
+	if (pixel_first >= pixels) { return; }
+	// a layer of the dispatch is 4 kernels on one plane of the image: taps are the same for a whole workgroup
+	let layers = (params.kernels + 3u) / 4u;
+	let plane = group.z / layers;
+	let planes = params.channels / params.kernels;
+	let batch = plane / planes;
+	let kernel_first = 4u * (group.z - plane * layers);
+	let channel = (plane - batch * planes) * params.kernels + kernel_first;
+	let count = min(pixels - pixel_first, 4u);
+	var ys = vec4u(pixel_first / params.width);
+	var xs = vec4u(pixel_first - ys.x * params.width);
+	for (var e = 1u; e < 4u; e += 1u) {
+		let wraps = xs[e - 1u] + 1u == params.width;
+		xs[e] = select(xs[e - 1u] + 1u, 0u, wraps);
+		ys[e] = select(ys[e - 1u], ys[e - 1u] + 1u, wraps);
+	}
+	var start = vec4u();
+	var together = count == 4u;
+	for (var e = 0u; together && e < 4u; e += 1u) {
+		let s = site(Place(batch, ys[e], xs[e], channel));
+		together = inside(s);
+		start[e] = address(s);
+	}
+	var sums: BankSums;
+	if (together) {
+		let last = params.kernels - 1u;
+		let all = min(vec4u(kernel_first) + vec4u(0u, 1u, 2u, 3u), vec4u(last));
+		let taps = vec4u(kernel[5u * all.x + 4u], kernel[5u * all.y + 4u], kernel[5u * all.z + 4u], kernel[5u * all.w + 4u]);
+		let lead = site(Place(batch, ys.x, xs.x, channel));
+		sums = bank_sums(lead, start, taps);
+		if (FLOAT_SUM && IN >= F16 && params.scan_holes != 0u) { sums.peak = max(sums.peak, hole_peaks(lead, start)); }
+	}
+	let across = params.interleaved != 0u;
+	let lines = select(min(params.kernels - kernel_first, 4u), count, across);
+	for (var u = 0u; u < lines; u += 1u) {
+		var stored: array<vec2u, 4>;
+		for (var v = 0u; v < 4u; v += 1u) {
+			let k = select(u, v, across);
+			let e = select(v, u, across);
+			let p = Place(batch, ys[e], xs[e], channel + k);
+			let s = site(p);
+			var bits = sums_of(sums, k)[e];
+			var peak = sums.peak[e];
+			if (!together && FLOAT_SUM) {
+				let one = float_sum(s);
+				bits = bitcast<u32>(one.value);
+				peak = one.peak;
+			}
+			if (!together && !FLOAT_SUM) { bits = word_sum(s); }
+			stored[v] = store_sum(s, bits, peak, element_of(p));
+		}
+		write(element_of(Place(batch, ys[select(0u, u, across)], xs[select(0u, u, across)], channel + select(u, 0u, across))), 4u, stored);
+	}
 }

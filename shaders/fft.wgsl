@@ -3,6 +3,7 @@
 //   survey    pixels -> what is known of each region: mean, scale, and whether a transform may be trusted with it
 //   forward   (pixels - mean) * 2^-e, rows transformed -> spectrum
 //   columns   columns transformed, times the kernel's spectrum, transformed back, in place
+//   columns_of_bank   the same for several kernels, which share all before the product: columns transformed once, then back for each
 //   inverse   rows transformed back, * 2^e + mean * sum of taps -> result
 //   direct    the tiles whose regions hold what would smear: sums over their windows -> result
 //   interleave   sums of planes -> channels side by side
@@ -16,6 +17,9 @@
 // place, radix 4 first, then 8: forward by decimation in frequency, which leaves the frequencies in the order of their reversed digits, back by
 // decimation in time, which takes them so. The kernel's spectrum lies in the same order; nothing is ever put in order. To transform back is to
 // transform with real and imaginary part swapped, and so they stay from the product to the store. Roots of unity come from the host, rounded once.
+//
+// Kernels of a bank are moved into one frame, so that they read the same region. A pair has as many spectra in memory as the dispatch has kernels,
+// one after the other; what all of them share, rows transformed, lies where that of the first will be.
 //
 // A region holding a NaN or an infinity, or an outlier (has_outlier in native/fft_tile.c says why and how), is left out of its pair.
 
@@ -443,14 +447,26 @@ struct Transform {
 	tile_height: u32,
 	tile_width: u32, // a multiple of 4 where a plane has several tiles in a row
 	columns: u32, // pixels of an output row
-	reach_y: u32, // rows and columns of the window less one
+	reach_y: u32, // rows and columns of the frame less one
 	reach_x: u32,
 	col_pitch: u32, // elements of the image from a column to the next
-	weight: f32, // sum of the taps
-	kernel_exponent: u32, // the spectrum is scaled by 2^-this (two's complement)
-	magnitude_exponent: u32, // log2 of the sum of |tap|, rounded down (two's complement)
+	first_kernel: u32, // of the dispatch, in `kernels`
+	magnitude_exponent: u32, // log2 of the largest sum of |tap|, rounded down (two's complement)
 	quiet: f32, // deviations up to this are never outliers
 	rounds: u32, // POINTS / 8 / THREADS: said when running, so that compilers do not unroll what is large already
+}
+
+// Words of a kernel in `kernels`.
+const FACTS = 8u;
+
+struct Kernel {
+	weight: f32, // sum of the taps
+	exponent: i32, // the spectrum is scaled by 2^-this
+	taps: u32, // where they begin in `kernels`, row by row
+	rows: u32, // of the window
+	cols: u32,
+	row: u32, // of the frame on which the window begins
+	col: u32,
 }
 
 // One region: the part of its pair.
@@ -468,11 +484,24 @@ const DIRECT = 3u;
 
 @group(0) @binding(9) var<uniform> transform: Transform;
 @group(0) @binding(10) var<storage, read_write> regions: array<Region>; // two a pair
-@group(0) @binding(11) var<storage, read_write> spectrum: array<vec2f>; // a pair's rows, each of 2^log_x
+@group(0) @binding(11) var<storage, read_write> spectrum: array<vec2f>; // params.bank spectra a pair, of rows of 2^log_x
 @group(0) @binding(12) var<storage, read> roots: array<vec2f>; // exp(-2*pi*i*k/n) of the pass's axis
-@group(0) @binding(13) var<storage, read> kernel_spectrum: array<vec2f>; // conj(F taps) / n * 2^-kernel_exponent
-@group(0) @binding(14) var<storage, read> window_taps: array<u32>; // of the window, row by row
+@group(0) @binding(13) var<storage, read> kernel_spectrum: array<vec2f>; // conj(F taps) / n * 2^-exponent, of each kernel of the dispatch
+@group(0) @binding(14) var<storage, read> kernels: array<u32>; // facts of each kernel of the bank, then the taps of all
 @group(0) @binding(15) var<storage, read> sums_of_planes: array<u32>; // rows of whole quads
+
+// @param local counted from the first kernel of the dispatch
+fn kernel_of(local: u32) -> Kernel {
+	let at = FACTS * (transform.first_kernel + local);
+	return Kernel(
+		bitcast<f32>(kernels[at]),
+		bitcast<i32>(kernels[at + 1u]),
+		kernels[at + 2u],
+		kernels[at + 3u],
+		kernels[at + 4u],
+		kernels[at + 5u],
+		kernels[at + 6u]);
+}
 
 // Where a tile lies.
 struct Tile {
@@ -859,9 +888,9 @@ fn lines_of_rows() -> Lines {
 	return Lines(transform.log_x, log2_of(POINTS) - transform.log_x, false);
 }
 
-// Where a row of a pair begins in `spectrum`.
-fn row_of(pair: u32, y: u32) -> u32 {
-	return ((pair << transform.log_y) + y) << transform.log_x;
+// Where a row begins in `spectrum`: of the first kernel's spectrum of a pair, and so many further.
+fn row_of(pair: u32, kernel: u32, y: u32) -> u32 {
+	return (((pair * params.bank + kernel) << transform.log_y) + y) << transform.log_x;
 }
 
 // ── forward ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -897,66 +926,107 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
 		let at = k * THREADS + thread;
 		let line = at >> transform.log_x;
 		let x = at & ((1u << transform.log_x) - 1u);
-		if (top + line < rows) { spectrum[row_of(group.y, top + line) + x] = points[slot(lines, line, x)]; }
+		if (top + line < rows) { spectrum[row_of(group.y, 0u, top + line) + x] = points[slot(lines, line, x)]; }
 	}
 }
 
 // ── columns ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-// times the kernel, then real and imaginary part swapped
-fn multiplied(z: vec2f, x: u32, y: u32) -> vec2f {
-	return times(z, kernel_spectrum[(y << transform.log_x) + x]).yx;
+fn lines_of_columns() -> Lines {
+	return Lines(transform.log_y, log2_of(POINTS) - transform.log_y, true);
 }
 
-fn multiplied_4(z: Four, x: u32, y: u32) -> Four {
-	return Four(multiplied(z.a, x, y), multiplied(z.b, x, y + 1u), multiplied(z.c, x, y + 2u), multiplied(z.d, x, y + 3u));
-}
-
-@compute @workgroup_size(THREADS)
-fn columns(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-	let lines = Lines(transform.log_y, log2_of(POINTS) - transform.log_y, true);
+fn load_columns(lines: Lines, pair: u32, left: u32, thread: u32) {
 	let rows = transform.tile_height + transform.reach_y;
-	let left = group.x << lines.log_count;
-	let width = 1u << transform.log_x;
 	for (var k = 0u; k < 8u * transform.rounds; k += 1u) {
 		let at = k * THREADS + thread;
 		let y = at >> lines.log_count;
 		let line = at & ((1u << lines.log_count) - 1u);
 		var z = vec2f();
-		if (y < rows && left + line < width) { z = spectrum[row_of(group.y, y) + left + line]; }
+		if (y < rows && left + line < (1u << transform.log_x)) { z = spectrum[row_of(pair, 0u, y) + left + line]; }
 		points[slot(lines, line, y)] = z;
 	}
 	workgroupBarrier();
-	transform_down(lines, thread);
-	// the last pass, the product and the first pass back
-	for (var k = 0u; k < transform.rounds; k += 1u) {
-		let b = butterfly(lines, k * THREADS + thread, 0u, 3u);
-		let x = min(left + b.line, width - 1u);
-		let z = transform_8(load_8(lines, b, 0u));
-		save_8(lines, b, 0u, transform_8(Eight(multiplied_4(z.low, x, b.first), multiplied_4(z.high, x, b.first + 4u))));
-	}
-	workgroupBarrier();
-	transform_up(lines, thread);
+}
+
+fn save_columns(lines: Lines, pair: u32, kernel: u32, left: u32, thread: u32) {
 	for (var k = 0u; k < 8u * transform.rounds; k += 1u) {
 		let at = k * THREADS + thread;
 		let y = at >> lines.log_count;
 		let line = at & ((1u << lines.log_count) - 1u);
-		if (y < transform.tile_height && left + line < width) { spectrum[row_of(group.y, y) + left + line] = points[slot(lines, line, y)]; }
+		if (y < transform.tile_height && left + line < (1u << transform.log_x)) {
+			spectrum[row_of(pair, kernel, y) + left + line] = points[slot(lines, line, y)];
+		}
+	}
+}
+
+// times the kernel, then real and imaginary part swapped. @param row of all kernels' spectra
+fn multiplied(z: vec2f, x: u32, row: u32) -> vec2f {
+	return times(z, kernel_spectrum[(row << transform.log_x) + x]).yx;
+}
+
+fn multiplied_4(z: Four, x: u32, row: u32) -> Four {
+	return Four(multiplied(z.a, x, row), multiplied(z.b, x, row + 1u), multiplied(z.c, x, row + 2u), multiplied(z.d, x, row + 3u));
+}
+
+// The product of neighbours in a column with a kernel's spectrum, and the first pass back.
+fn turn_back(z: Eight, lines: Lines, b: Butterfly, kernel: u32, left: u32) {
+	let x = min(left + b.line, (1u << transform.log_x) - 1u);
+	let row = (kernel << transform.log_y) + b.first;
+	save_8(lines, b, 0u, transform_8(Eight(multiplied_4(z.low, x, row), multiplied_4(z.high, x, row + 4u))));
+}
+
+@compute @workgroup_size(THREADS)
+fn columns(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+	let lines = lines_of_columns();
+	let left = group.x << lines.log_count;
+	load_columns(lines, group.y, left, thread);
+	transform_down(lines, thread);
+	// the last pass, the product and the first pass back
+	for (var k = 0u; k < transform.rounds; k += 1u) {
+		let b = butterfly(lines, k * THREADS + thread, 0u, 3u);
+		turn_back(transform_8(load_8(lines, b, 0u)), lines, b, 0u, left);
+	}
+	workgroupBarrier();
+	transform_up(lines, thread);
+	save_columns(lines, group.y, 0u, left, thread);
+}
+
+// transform.rounds once more: said when compiling, so that what a thread keeps from kernel to kernel lies in registers.
+const KEPT = 1u;
+
+@compute @workgroup_size(THREADS)
+fn columns_of_bank(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+	let lines = lines_of_columns();
+	let left = group.x << lines.log_count;
+	load_columns(lines, group.y, left, thread);
+	transform_down(lines, thread);
+	// each thread reads and writes the same neighbours in what follows
+	var kept: array<Eight, KEPT>;
+	for (var k = 0u; k < KEPT; k += 1u) {
+		kept[k] = transform_8(load_8(lines, butterfly(lines, k * THREADS + thread, 0u, 3u), 0u));
+	}
+	for (var m = 0u; m < params.bank; m += 1u) {
+		for (var k = 0u; k < KEPT; k += 1u) { turn_back(kept[k], lines, butterfly(lines, k * THREADS + thread, 0u, 3u), m, left); }
+		workgroupBarrier();
+		transform_up(lines, thread);
+		save_columns(lines, group.y, m, left, thread);
+		workgroupBarrier();
 	}
 }
 
 // ── inverse ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 // Stores a quad of a tile's sums. Two factors: their product may be beyond a float32.
-fn finish(region: Region, tile: Tile, y: u32, x: u32, sums: vec4f) {
+fn finish(kernel: Kernel, local: u32, region: Region, tile: Tile, y: u32, x: u32, sums: vec4f) {
 	if (region.kind == ABSENT || region.kind == DIRECT || y >= tile.height || x >= tile.width) { return; }
 	var factors = vec2f();
 	if (region.kind == TRANSFORMED) {
-		let exponent = region.exponent + bitcast<i32>(transform.kernel_exponent);
+		let exponent = region.exponent + kernel.exponent;
 		factors = vec2f(power(exponent >> 1u), power(exponent - (exponent >> 1u)));
 	}
-	let shift = region.mean * transform.weight;
-	let place = place_of(tile.plane, tile.y + y, tile.x + x);
+	let shift = region.mean * kernel.weight;
+	let place = place_in_bank(local, tile.plane, tile.y + y, tile.x + x);
 	store(place, bitcast<vec4u>(fma(sums * factors.x, vec4f(factors.y), vec4f(shift))));
 }
 
@@ -969,7 +1039,7 @@ fn inverse(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
 		let line = at >> transform.log_x;
 		let x = at & ((1u << transform.log_x) - 1u);
 		var z = vec2f();
-		if (top + line < transform.tile_height) { z = spectrum[row_of(group.y, top + line) + x]; }
+		if (top + line < transform.tile_height) { z = spectrum[row_of(group.y, group.z, top + line) + x]; }
 		points[slot(lines, line, x)] = z;
 	}
 	workgroupBarrier();
@@ -979,6 +1049,7 @@ fn inverse(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
 	let second = tile_of(group.y, 1u);
 	let re = regions[2u * group.y];
 	let im = regions[2u * group.y + 1u];
+	let kernel = kernel_of(group.z);
 	for (var k = 0u; k < 2u * transform.rounds; k += 1u) {
 		let at = 4u * (k * THREADS + thread);
 		let line = at >> transform.log_x;
@@ -987,25 +1058,25 @@ fn inverse(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
 		let b = points[slot(lines, line, x + 1u)];
 		let c = points[slot(lines, line, x + 2u)];
 		let d = points[slot(lines, line, x + 3u)];
-		finish(re, first, top + line, x, vec4f(a.y, b.y, c.y, d.y));
-		finish(im, second, top + line, x, vec4f(a.x, b.x, c.x, d.x));
+		finish(kernel, group.z, re, first, top + line, x, vec4f(a.y, b.y, c.y, d.y));
+		finish(kernel, group.z, im, second, top + line, x, vec4f(a.x, b.x, c.x, d.x));
 	}
 }
 
 // ── direct ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 // One sum, each row of the window first; by IEEE rules where the window holds a NaN or an infinity.
-fn direct_sum(base: u32, y: u32, x: u32) -> u32 {
+fn direct_sum(kernel: Kernel, base: u32, y: u32, x: u32) -> u32 {
 	var seen = Extremes(false, false, false);
 	var sum = 0.0f;
-	var tap = 0u;
-	for (var j = 0u; j < params.tap_rows; j += 1u) {
-		let line = region_line(y + j);
+	var tap = kernel.taps;
+	for (var j = 0u; j < kernel.rows; j += 1u) {
+		let line = region_line(y + kernel.row + j);
 		var row = 0.0f;
-		for (var i = 0u; i < params.tap_cols; i += 1u) {
-			let bits = pixel_bits(base, line, x + i);
-			if (IN >= F16) { seen = meet(seen, bits, window_taps[tap]); }
-			row = fma(bitcast<f32>(window_taps[tap]), bitcast<f32>(bits), row);
+		for (var i = 0u; i < kernel.cols; i += 1u) {
+			let bits = pixel_bits(base, line, x + kernel.col + i);
+			if (IN >= F16) { seen = meet(seen, bits, kernels[tap]); }
+			row = fma(bitcast<f32>(kernels[tap]), bitcast<f32>(bits), row);
 			tap += 1u;
 		}
 		sum += row;
@@ -1024,11 +1095,12 @@ fn direct(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) 
 	let x = 4u * (at - y * quads);
 	if (y >= tile.height) { return; }
 	let base = base_of(tile.plane);
+	let kernel = kernel_of(group.z);
 	var sums = vec4u();
 	for (var e = 0u; e < 4u; e += 1u) {
-		if (x + e < tile.width) { sums[e] = direct_sum(base, tile.y + y, tile.x + x + e); }
+		if (x + e < tile.width) { sums[e] = direct_sum(kernel, base, tile.y + y, tile.x + x + e); }
 	}
-	store(place_of(tile.plane, tile.y + y, tile.x + x), sums);
+	store(place_in_bank(group.z, tile.plane, tile.y + y, tile.x + x), sums);
 }
 
 // ── interleave ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@
  * 100 % are a copy kernel of the same bytes and multiply-adds in registers, through the same API. On a software adapter nothing is timed: it
  * would say nothing; --time does it all the same, to see that the script works.
  *
- *   npm run bench:webgpu [-- --passes 30 --side 8192 --only fft --time]
+ *   npm run bench:webgpu [-- --passes 30 --side 8192 --only fft|bank|float16 --time]
  */
 import { parseArgs } from 'node:util';
 import { create } from 'webgpu';
@@ -86,6 +86,10 @@ const CASES = [
 	{ dtype: 'float16', k: 31, method: 'fft', kernel: dense(31, 'float32') },
 	{ dtype: 'float32', k: 5, method: 'direct', kernel: bank(8, 5), shape: [side / 4, side / 4] },
 	...[9, 15].map((k) => ({ dtype: 'float32', k, method: 'separable', kernel: productBank(4, k), shape: [side / 4, side / 4] })),
+	// a bank by transforms beside one of its kernels: a transform forward and 8 back, and one of each
+	...[8, 1].map((m) => ({ dtype: 'float32', k: 31, method: 'fft', kernel: bank(m, 31), shape: [side / 4, side / 4] })),
+	{ dtype: 'float32', k: 5, method: 'direct', kernel: bank(8, 5), shape: [side / 4, side / 4], stride: 2 },
+	{ dtype: 'float32', k: 5, method: 'direct', kernel: bank(8, 5), shape: [side / 4, side / 4], dilation: 2 },
 	{ dtype: 'float32', k: 5, method: 'direct', kernel: dense(5, 'float32'), shape: [64, side / 32, side / 32] },
 ];
 
@@ -113,13 +117,16 @@ if (watch !== undefined) {
 console.log(
 	'\n| image * kernel | plan | milliseconds | Gmultiply-adds/s | of their peak | bytes moved at least | of a copy |\n|---|---|---|---|---|---|---|',
 );
-const chosen = CASES.filter(({ method, dtype }) => flags.only === undefined || flags.only === method || flags.only === dtype);
-for (const { dtype, k, method, kernel, scale = 1, shape = [side, side] } of chosen) {
+const kindsOf = ({ method, dtype, kernel }) => [method, dtype, ...(kernel.shape.length === 3 ? ['bank'] : [])];
+const chosen = CASES.filter((one) => flags.only === undefined || kindsOf(one).includes(flags.only));
+for (const { dtype, k, method, kernel, scale = 1, stride = 1, dilation = 1, shape = [side, side] } of chosen) {
 	const options = {
 		mode: 'same',
 		boundary: 'symmetric',
 		method,
 		scale,
+		stride,
+		dilation,
 		layout: shape.length === 2 ? 'HW' : 'NHW',
 		dtype,
 		shape,
@@ -134,7 +141,8 @@ for (const { dtype, k, method, kernel, scale = 1, shape = [side, side] } of chos
 	result.dispose();
 	await checked.dispose();
 	const convolver = await createConvolver(kernel, { ...options, verify: false });
-	const label = `${dtype} ${shape.join('x')} * ${kernel.shape.join('x')}`;
+	const steps = Object.entries({ stride, dilation }).flatMap(([name, step]) => (step > 1 ? [`, ${name} ${step}`] : []));
+	const label = `${dtype} ${shape.join('x')} * ${kernel.shape.join('x')}${steps.join('')}`;
 	const { name } = convolver.plan;
 	if (watch === undefined) console.log(`| ${label} | ${name} | verified, not timed | | | ${bytes} | |`);
 	else {

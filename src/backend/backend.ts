@@ -27,7 +27,7 @@ export interface Costs {
 export interface DeviceMeasurements {
 	/** The fastest variants: by axis of the table in src/backend/webgpu/tuning.ts. */
 	readonly variants: Readonly<Record<string, readonly number[]>>;
-	/** Multiply-adds a millisecond by shader, and `bytes` of device memory a millisecond. */
+	/** Multiply-adds a millisecond by shader, of `fft` complex numbers through a pass; and `bytes` of device memory, of transforms `fftBytes`. */
 	readonly rates: Readonly<Record<string, number>>;
 	/** ISO 8601. */
 	readonly date: string;

@@ -5,7 +5,7 @@
 import { DTYPES, type Dtype, type Overflow, type Rounding, roundTo } from './dtype.ts';
 import { radices } from './fft-size.ts';
 import type { Extent, Plan } from './plan.ts';
-import { isPlain, type KernelWindow, type Problem } from './problem.ts';
+import { isPlain, type KernelWindow, type Problem, type WindowFrame } from './problem.ts';
 import type { Region } from './regions.ts';
 import type { Split } from './structure.ts';
 
@@ -28,6 +28,8 @@ export interface ErrorModel {
 	 * depth is then that of a tile that was summed directly.
 	 */
 	readonly transformed?: number;
+	/** Where the kernels of a bank share a transform: what their tiles read. Absent: each its own window. */
+	readonly frame?: WindowFrame;
 }
 
 /** γ(n) = n·u / (1 − n·u): n roundings, each a factor 1 + δ with |δ| ≤ u. Higham, Accuracy and Stability, lemma 3.1. */
@@ -113,11 +115,12 @@ function transformDepth(n: number): number {
 export function fftModel(
 	problem: Problem,
 	size: Extent,
-	options: { relaxed?: boolean; epilogue?: 'float32' | 'float64' } = {},
+	options: { relaxed?: boolean; epilogue?: 'float32' | 'float64'; frame?: WindowFrame | undefined } = {},
 ): ErrorModel {
+	const frame = options.frame === undefined ? {} : { frame: options.frame };
 	const once = transformDepth(size.height) + transformDepth(size.width);
 	const spectrum = problem.sum === 'float64' ? once + 1 : 1 + once * 2 ** -29;
-	return { ...directModel(problem, options), transformed: 1 + once + spectrum + COMPLEX_PRODUCT + once };
+	return { ...directModel(problem, options), transformed: 1 + once + spectrum + COMPLEX_PRODUCT + once, ...frame };
 }
 
 const COMPLEX_PRODUCT = Math.sqrt(5);

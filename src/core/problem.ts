@@ -23,15 +23,19 @@ export type SumKind = 'integer' | 'float32' | 'float64';
 /** Taps as exact values: float64 holds every dtype but the 64-bit integers. */
 export type Taps = Float64Array | BigInt64Array | BigUint64Array;
 
-/** One kernel of the bank, in correlation order, without its outer all-zero rows and columns. */
-export interface KernelWindow {
+/** Where a window lies and how large it is: one kernel's, or the smallest that holds those of several. */
+export interface WindowFrame {
 	/** Rows and columns of taps; both 0 for a kernel of zeros. */
 	readonly rows: number;
 	readonly cols: number;
+	/** Image position (row, column) under tap (0, 0) for output (0, 0); meaningless where the window is empty. */
+	readonly first: PerPlaneAxis;
+}
+
+/** One kernel of the bank, in correlation order, without its outer all-zero rows and columns. */
+export interface KernelWindow extends WindowFrame {
 	/** Row-major, rows × cols. */
 	readonly taps: Taps;
-	/** Image position (row, column) under tap (0, 0) for output (0, 0). */
-	readonly first: PerPlaneAxis;
 }
 
 export interface Problem {

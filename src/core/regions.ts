@@ -6,7 +6,7 @@ import { indexMap, OUTSIDE } from './boundary.ts';
 import { reader } from './dtype.ts';
 import type { PerAxis, PlaneView } from './ndarray.ts';
 import type { Extent } from './plan.ts';
-import type { KernelWindow, Problem } from './problem.ts';
+import type { KernelWindow, Problem, WindowFrame } from './problem.ts';
 
 export interface Region {
 	readonly mean: number;
@@ -24,13 +24,16 @@ export class Regions {
 	readonly #problem: Problem;
 	readonly #image: PlaneView;
 	readonly #tile: Extent;
+	readonly #frame: WindowFrame | undefined;
 	readonly #read: (i: number) => number;
 	readonly #known = new Map<string, Region>();
 
-	constructor(problem: Problem, image: PlaneView, tile: Extent) {
+	/** @param frame that the kernels of a bank share; absent: a tile reads what its own kernel does */
+	constructor(problem: Problem, image: PlaneView, tile: Extent, frame?: WindowFrame) {
 		this.#problem = problem;
 		this.#image = image;
 		this.#tile = tile;
+		this.#frame = frame;
 		const { data } = image;
 		const exact = reader(data, image.dtype);
 		const plain = !(data instanceof BigInt64Array || data instanceof BigUint64Array) && image.dtype !== 'float16';
@@ -55,7 +58,7 @@ export class Regions {
 
 	#look(n: number, channel: number, row: number, col: number, every: number): Region {
 		const { windows, boundary, image, output } = this.#problem;
-		const window = windows[channel % windows.length] as KernelWindow;
+		const window = this.#frame ?? (windows[channel % windows.length] as KernelWindow);
 		const axis = (which: 0 | 1, first: number, size: number, taps: number) => {
 			const count = Math.min(size, output.sizes[which === 0 ? 2 : 3] - first) + taps - 1;
 			return indexMap(boundary[which], image.sizes[which === 0 ? 2 : 3], window.first[which] + first, Math.max(0, count));

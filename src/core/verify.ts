@@ -101,7 +101,7 @@ export interface Worst {
 
 /** What tiles read, where their sums come from Fourier transforms. */
 export const regionsOf = ({ problem, model, image, tile }: VerifyTask<PlaneView | SparsePlanes>): Regions | undefined =>
-	model.transformed === undefined ? undefined : new Regions(problem, image as PlaneView, tile);
+	model.transformed === undefined ? undefined : new Regions(problem, image as PlaneView, tile, model.frame);
 
 /** One pixel of a result beside its recomputed value. */
 export function comparePixel(

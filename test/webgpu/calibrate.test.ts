@@ -6,8 +6,10 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { libraryVersion, saveDevice } from '../../src/backend/native/calibration.ts';
 import { openWebGpu as openMeasured } from '../../src/backend/registry.ts';
 import { calibrateDevice } from '../../src/backend/webgpu/calibrate.ts';
+import { candidates } from '../../src/backend/webgpu/candidates.ts';
 import { AXES, tunedFor, tuningOf } from '../../src/backend/webgpu/tuning.ts';
 import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
+import type { Plan } from '../../src/core/plan.ts';
 import { problemOf, ragged } from './problems.ts';
 
 afterEach(() => vi.unstubAllEnvs());
@@ -28,6 +30,25 @@ describe('a tuning that was measured', () => {
 	it('takes no variant that nobody offers', () => {
 		const { bank, workgroup } = tunedFor('any', { ...measured, variants: { bank: [3], workgroup: [1e9, 8] } });
 		expect({ bank, workgroup }).toEqual({ bank: tuningOf('any').bank, workgroup: tuningOf('any').workgroup });
+	});
+
+	it('of transforms is what the planner predicts by, and a bank pays for one transform forward', () => {
+		const limits = { binding: 2 ** 27, buffer: 2 ** 28, piece: 2 ** 25, products: 2 ** 40, storage: 16384, threads: 256, blocked: 1 };
+		const milliseconds = (rates: Record<string, number>, kernels = 1) => {
+			const bank = Array.from({ length: kernels }, () => ragged(31, 31));
+			const problem = problemOf({ dtype: 'float32', kernelDtype: 'float32', sizes: [1, 1, 4096, 4096], bank });
+			const facts = { device: 'any', software: false, limits: { ...limits, tuning: tuningOf('any') }, rates };
+			const [candidate] = candidates(problem, { method: 'fft', accuracy: 'norm', memory: 'device' }, facts);
+			return (candidate as { plan: Plan }).plan.predicted.milliseconds;
+		};
+		const latency = milliseconds({ fft: 1e15, fftBytes: 1e15 });
+		const work = milliseconds({ fft: 1e7, fftBytes: 1e15 });
+		const bytes = milliseconds({ fft: 1e15, fftBytes: 1e7 });
+		expect(milliseconds({ fft: 1e6, fftBytes: 1e15 }) - latency).toBeCloseTo(10 * (work - latency), 4);
+		expect(milliseconds({ fft: 1e15, fftBytes: 1e6 }) - latency).toBeCloseTo(10 * (bytes - latency), 4);
+		// 8 kernels: 9 transforms instead of 16
+		const eight = milliseconds({ fft: 1e7, fftBytes: 1e15 }, 8);
+		expect((eight - latency) / (work - latency)).toBeCloseTo(9 / 2, 2);
 	});
 
 	it('has axes that begin with the general row', () => {
@@ -69,10 +90,11 @@ describe('a device', () => {
 			expect(least).toBeGreaterThan(0);
 			expect(measurements?.variants[axis]).toEqual(timed.find((point) => point.measured === least)?.variant);
 		}
-		expect(Object.keys(measurements?.rates ?? {}).sort()).toEqual(['box', 'bytes', 'separable', 'tiled']);
+		expect(Object.keys(measurements?.rates ?? {}).sort()).toEqual(['box', 'bytes', 'fft', 'fftBytes', 'separable', 'tiled']);
 		for (const rate of Object.values(measurements?.rates ?? {})) expect(rate).toBeGreaterThan(0);
 		const rated = points.filter(({ axis }) => axis === 'rate');
-		expect(rated).toHaveLength(8);
+		expect(rated).toHaveLength(11);
+		expect(rated.filter(({ algorithm }) => algorithm === 'fft').map(({ side }) => side)).toEqual([15, 63, 127]);
 		for (const { measured: time, fitted } of rated) expect(fitted).toBeLessThanOrEqual(time * (1 + 1e-12)); // rates are the best of all sides
 		expect(tunedFor('any', measurements).provenance).toContain('measured on this device');
 		expect(gpu.memory.held).toBe(0);

@@ -152,6 +152,8 @@ export interface Family {
 	readonly product?: boolean;
 	/** Several kernels. */
 	readonly bank?: boolean;
+	/** A stride or a dilation above 1, and few kernels with zeros around them. */
+	readonly strided?: boolean;
 }
 
 /** Families for the tiled shaders: every way of loading, summing and storing, few enough that each is compiled once and met often. */
@@ -199,6 +201,9 @@ export function bankFamily(seed: number): Family {
 export const productBankFamily = (seed: number): Family => ({ ...bankFamily(seed), product: true });
 export const equalBankFamily = (seed: number): Family => ({ ...bankFamily(seed), equal: true });
 
+/** The family of a seed whose problems are banks with strides and dilations. */
+export const stridedBankFamily = (seed: number): Family => ({ ...bankFamily(seed), dense: false, strided: true });
+
 /** The case of a seed within a family. */
 export function randomCase(seed: number, family: Family): Case {
 	const random = randomStream(seed);
@@ -209,12 +214,9 @@ export function randomCase(seed: number, family: Family): Case {
 	const sizes: PerAxis = [layout.includes('N') ? 1 + random.below(3) : 1, layout.includes('C') ? 1 + random.below(4) : 1, side(), side()];
 	const bank = family.bank === true || random.below(2) === 0;
 	const count = bank ? (family.bank ? 2 : 1) + random.below(pick(random, [2, 4, 4, 9])) : 1;
-	const dilation = family.dense
-		? ([1, 1] as const)
-		: ([1 + (random.below(8) === 0 ? random.below(3) : 0), 1 + (random.below(8) === 0 ? random.below(3) : 0)] as const);
-	const stride = family.dense
-		? ([1, 1] as const)
-		: ([1 + (random.below(8) === 0 ? random.below(3) : 0), 1 + (random.below(8) === 0 ? random.below(3) : 0)] as const);
+	const step = () => 1 + (random.below(family.strided ? 2 : 8) === 0 ? random.below(3) : 0);
+	const dilation = family.dense ? ([1, 1] as const) : ([step(), step()] as const);
+	const stride = family.dense ? ([1, 1] as const) : ([step(), step()] as const);
 	let [height, width] = [1 + random.below(pick(random, [3, 5, 9])), 1 + random.below(pick(random, [3, 5, 9]))];
 	let mode: Mode = pick(random, ['full', 'same', 'valid']);
 	if (mode === 'valid' && (dilatedSize(height, dilation[0]) > sizes[2] || dilatedSize(width, dilation[1]) > sizes[3])) mode = 'same';
@@ -223,7 +225,7 @@ export function randomCase(seed: number, family: Family): Case {
 	if (mode === 'valid' && (dilatedSize(height, dilation[0]) > sizes[2] || dilatedSize(width, dilation[1]) > sizes[3])) mode = 'full';
 	const tapsOf = family.equal ? equalTaps : family.product ? productTaps : pick(random, [productTaps, kernelTaps]);
 	const taps = tapsOf(random, kernelDtype, count, height, width);
-	if (count > 1 && !family.equal && random.below(family.product ? 6 : 2) === 0) trim(random, taps, count, height, width);
+	if (count > 1 && !family.equal && random.below(family.product || family.strided ? 6 : 2) === 0) trim(random, taps, count, height, width);
 	const rough = random.below(3) === 0;
 	const boundary = pick(random, BOUNDARIES);
 	const channels = sizes[1] * count;

@@ -146,6 +146,12 @@ describe('convolver.run on arrays in device memory', () => {
 			['integers', large, kernel, { overflow: 'wrap' }],
 			['floats', floats, smooth, {}],
 			['by transforms', floats, kernels.gaussian({ sigma: 3 }), { method: 'fft' }],
+			[
+				'a bank by transforms',
+				floats,
+				{ data: Float32Array.from({ length: 3 * 63 }, (_, k) => Math.sin(k)), shape: [3, 7, 9] },
+				{ method: 'fft' },
+			],
 			['a bank of rounded stores', wide, { data: Float32Array.of(0.5, 0.5, 0.25, 0.75), shape: [2, 1, 2] }, { layout: 'CHW' }],
 		] as const)('%s: reads no pixel back, and finds what is wrong', async (_, given, taps, more) => {
 			const c = await createConvolver(taps, { mode: 'same', boundary: 'mirror', ...more, verify: 'checksum' });

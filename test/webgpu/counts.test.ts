@@ -62,6 +62,24 @@ describe('an output of a tiled direct sum', () => {
 		},
 	);
 
+	it.each([
+		{ layout: 'HW', stride: [2, 2], dilation: [1, 1] },
+		{ layout: 'HW', stride: [1, 1], dilation: [1, 3] },
+		{ layout: 'HWC', stride: [1, 2], dilation: [2, 1] },
+	] as const)('of a bank of 4 with stride $stride and dilation $dilation, $layout, shares its pixels with 3 others', async (spec) => {
+		const k = 5;
+		const bank = Array.from({ length: 4 }, (_, m) => ragged(k, k).map((row) => row.map((tap) => tap + m)));
+		const counts = await perOutput(gpu, { ...FLOAT, ...spec, bank }, 'direct');
+		// one kernel by itself loads a pixel for every tap, and what lies between taps: a NaN there counts. More where windows reach over the edge
+		const [y, x] = spec.dilation;
+		const holes = x * y === 1 ? 0 : (4 * y + 1) * (4 * x + 1);
+		expect(counts.elements).toBeGreaterThanOrEqual((0.95 * (k * k + holes)) / 4);
+		expect(counts.elements).toBeLessThan((k * k + holes) / 4 + 4);
+		expect(counts.products).toBeLessThanOrEqual(k * k);
+		expect(counts.products).toBeGreaterThan(k * k - 3);
+		expect(counts.stores).toBe(1);
+	});
+
 	it('of bytes is the same, in float32 while sums stay below 2^24 and in words beyond', async () => {
 		for (const tap of [1, 1000]) {
 			const taps = ragged(5, 5).map((row) => row.map((x) => Math.ceil(5 * x) * tap));

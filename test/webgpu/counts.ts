@@ -11,9 +11,9 @@ const COUNTED = {
 	/** Words of image memory that are loaded a quad at a time. */
 	quads: [/fn whole_quad\([^{]*\{\n/, 4],
 	/** Elements that are loaded one by one. */
-	elements: [/fn element\([^{]*\{\n/, 1],
+	elements: [/fn (?:element|pixel)\([^{]*\{\n/, 1],
 	/** Elements of the result. */
-	stores: [/fn store\([^{]*\{\n/, 4],
+	stores: [/fn (?:store|write)\([^{]*\{\n/, 4],
 	/** Barriers, counted by each thread that meets them. */
 	barriers: [/\n(?=\t*workgroupBarrier\(\);)/g, 1],
 	/** Elements of staged rows that running sums read. */

@@ -4,12 +4,23 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isAcross } from '../../src/backend/webgpu/bank.ts';
+import { bankLayers } from '../../src/backend/webgpu/direct.ts';
 import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
 import type { Algorithm, Plan } from '../../src/core/plan.ts';
 import type { Problem } from '../../src/core/problem.ts';
 import { freshSeed } from '../../src/core/random.ts';
-import { bankFamily, equalBankFamily, equalFamily, type Family, productBankFamily, randomCase, randomFamily } from './cases.ts';
+import {
+	bankFamily,
+	equalBankFamily,
+	equalFamily,
+	type Family,
+	productBankFamily,
+	randomCase,
+	randomFamily,
+	stridedBankFamily,
+} from './cases.ts';
 import { guardedOut, judge } from './judge.ts';
+import { imageOf, problemOf, ragged } from './problems.ts';
 
 /**
  * Every plan for a problem but that of transforms, which have a suite of their own (fft.test.ts); where a tiled direct one stands first, the untiled shader computes it too. Running sums, which many of the
@@ -97,6 +108,39 @@ describe.each([
 	it(`${cases} random problems`, () => compute(cases, randomFamily, 'auto'), 900_000);
 
 	if (banks > 0) it(`${banks} random banks by the dense shaders`, () => compute(banks, bankFamily, 'direct', 'banks'), 900_000);
+
+	if (banks > 0) {
+		const title = `${banks} random banks with strides and dilations`;
+		it(title, () => compute(banks, stridedBankFamily, 'direct', 'banks with strides and dilations'), 900_000);
+	}
+
+	// few random ones have windows alike and results of whole words
+	if (banks > 0) {
+		it.each([
+			{ kernels: 5, layout: 'NCHW', stride: [2, 2], dilation: [1, 1], nan: true },
+			{ kernels: 3, layout: 'NCHW', stride: [1, 1], dilation: [2, 3], nan: true },
+			{ kernels: 4, layout: 'NHWC', stride: [1, 2], dilation: [2, 1], nan: false },
+			{ kernels: 8, layout: 'NHWC', stride: [1, 1], dilation: [1, 2], nan: true },
+		] as const)('$kernels kernels, $layout, stride $stride, dilation $dilation, from the same loads', async (given) => {
+			const { kernels, nan, ...spec } = given;
+			const bank = Array.from({ length: kernels }, (_, m) => ragged(3, 4).map((row) => row.map((tap) => Math.round(20 * (tap + m)) || 1)));
+			for (const dtypes of [{ dtype: 'float32', kernelDtype: 'float32' }, { overflow: 'wrap' }] as const) {
+				const problem = problemOf({ ...dtypes, ...spec, sizes: [2, 2, 26, 32], bank });
+				const [n, k, height, width] = problem.output.sizes;
+				const whole = (count: number) => ({ start: 0, count });
+				const piece = { batch: whole(n), channel: whole(k), row: whole(height), col: whole(width) };
+				expect(bankLayers(problem, piece, 65535)).toBe(4 * Math.ceil(kernels / 4));
+				const image = imageOf(problem, kernels);
+				if (nan && 'dtype' in dtypes) for (const at of [700, 2000]) image.data[at] = at === 700 ? Number.NaN : Number.POSITIVE_INFINITY;
+				const [plan] = plansOf(gpu, problem, 'direct') as [Plan];
+				const executable = await gpu.prepare(problem, plan);
+				const out = guardedOut(problem);
+				const outcome = await executable.run(image, out);
+				executable.dispose();
+				expect(judge(problem, plan, image, out, outcome)).toBeUndefined();
+			}
+		});
+	}
 
 	// one kernel a workgroup: few compiles
 	if (banks > 0) {

@@ -3,7 +3,8 @@
  * finite, seams. Replay: FALTUNG_SEED=… FALTUNG_CASES=1 npx vitest run test/webgpu/fft.test.ts
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { placesOf, rootsOfUnity, spectrumOf } from '../../src/backend/webgpu/fft.ts';
+import { fftLayout, pairsAtATime, placesOf, rootsOfUnity, spectrumOf } from '../../src/backend/webgpu/fft.ts';
+import { tuningOf } from '../../src/backend/webgpu/tuning.ts';
 import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
 import { fftModel } from '../../src/core/bounds.ts';
 import { DTYPES, numberToFloat16 } from '../../src/core/dtype.ts';
@@ -48,7 +49,12 @@ function cut(plan: Plan, problem: Problem, random: Random): Plan {
 	const [y, x] = [side(height, most('rows'), 1), side(width, most('cols'), 4)];
 	const size = { height: y.length, width: x.length };
 	const steps = plan.steps.map((step) => (step.kind === 'fft' ? { ...step, size } : step));
-	return { ...plan, tile: { height: y.tile, width: x.tile }, steps, model: fftModel(problem, size, RELAXED) };
+	return {
+		...plan,
+		tile: { height: y.tile, width: x.tile },
+		steps,
+		model: fftModel(problem, size, { ...RELAXED, frame: plan.model.frame }),
+	};
 }
 
 /** Complex numbers of all transforms, and pairs of tiles: more take a software GPU too long. */
@@ -86,7 +92,8 @@ function roughen(image: PlaneView, random: Random): void {
 describe.each([
 	{ robustness: true, limits: undefined, families: ASKED === undefined ? 2 : 4, usual: 96 },
 	{ robustness: false, limits: { piece: 8192 }, families: 1, usual: 48 },
-	{ robustness: true, limits: { storage: 4096, threads: 16 }, families: 1, usual: 48 },
+	// few pairs at a time
+	{ robustness: true, limits: { storage: 4096, threads: 16, binding: 2 ** 18 }, families: 1, usual: 48 },
 ])('fft on webgpu against the oracle, robustness $robustness, limits $limits', ({ robustness, limits, families, usual }) => {
 	const cases = ASKED ?? usual * SHARE;
 	let gpu: WebGpu;
@@ -100,7 +107,8 @@ describe.each([
 		const failures: string[] = [];
 		let [computed, refused] = [0, 0];
 		const one = async (at: number) => {
-			const { problem, image } = randomCase(at, FAMILIES[at % families] as Family);
+			const family = FAMILIES[at % families] as Family;
+			const { problem, image } = randomCase(at, at % 3 === 0 ? { ...family, bank: true } : family);
 			const random = randomStream(at);
 			const [candidate] = gpu.candidates(problem, { method: 'fft', accuracy: 'norm' });
 			if (candidate?.plan === undefined) {
@@ -168,6 +176,47 @@ describe('tables', () => {
 		const roots = rootsOfUnity(32);
 		expect([...roots.subarray(0, 2), ...roots.subarray(16, 18), ...roots.subarray(32, 34)].map((v) => v + 0)).toEqual([1, 0, 0, -1, -1, 0]);
 		for (let k = 0; k < 32; k++) expect(roots[2 * k]).toBeCloseTo(Math.cos((2 * Math.PI * k) / 32), 14);
+	});
+});
+
+describe('a bank', () => {
+	const limits = {
+		binding: 2 ** 27,
+		buffer: 2 ** 28,
+		piece: 2 ** 25,
+		products: 2 ** 40,
+		storage: 16384,
+		threads: 256,
+		blocked: 1,
+		tuning: tuningOf(''),
+	};
+
+	it('costs one transform forward, and one back for each kernel', () => {
+		const layout = (kernels: number) => {
+			const bank = Array.from({ length: kernels }, () => ragged(31, 31));
+			const problem = problemOf({ dtype: 'float32', kernelDtype: 'float32', sizes: [1, 3, 1000, 1000], layout: 'CHW', bank });
+			const { layout } = fftLayout(problem, limits, ({ size }) => (size.height === 256 && size.width === 256 ? 0 : 1));
+			return layout as NonNullable<typeof layout>;
+		};
+		const [one, two, nine] = [layout(1), layout(2), layout(9)];
+		expect(two.work / one.work).toBe(3 / 2);
+		expect(nine.work / one.work).toBe(10 / 2);
+		// what each further kernel moves is the same
+		expect((nine.bytes - one.bytes) / (two.bytes - one.bytes)).toBeCloseTo(8, 9);
+		expect(two.bytes - one.bytes).toBeLessThan(0.8 * one.bytes);
+	});
+
+	it('has spectra under way in bounded memory', () => {
+		for (const side of [32, 64, 256, 512, 2048]) {
+			for (const kernels of [1, 2, 3, 4, 9, 64, 8192]) {
+				const each = side * side * 8 * kernels;
+				if (each > 2 ** 26) continue; // refused: the kernels' own spectra take as much
+				const pairs = pairsAtATime({ height: side, width: side }, kernels, limits.binding);
+				expect(pairs * each).toBeLessThanOrEqual(2 ** 26);
+				if (kernels <= 4 && each < 2 ** 24) expect(pairs * each).toBeGreaterThan((kernels * 2 ** 24) / 2 / (1 + 2 ** -10));
+			}
+		}
+		expect(pairsAtATime({ height: 64, width: 64 }, 4, 2 ** 18)).toBe(2);
 	});
 });
 
@@ -265,22 +314,31 @@ describe('the same plan', () => {
 	let small: WebGpu;
 	beforeAll(async () => {
 		whole = await openWebGpu();
-		small = await openWebGpu({ limits: { piece: 24_000, products: 3000 } });
+		small = await openWebGpu({ limits: { piece: 24_000, products: 3000, binding: 2 ** 17 } });
 	});
 	afterAll(() => {
 		whole.dispose();
 		small.dispose();
 	});
 	const sizes = { HW: [1, 1, 150, 170], HWC: [1, 3, 90, 107], NCHW: [2, 2, 70, 90] } as const;
+	/** A kernel in the middle of the bank's, one in a corner, one of zeros and one as large as all. */
+	const bank = [[3, 2, 4, 4] as const, [0, 0, 2, 3] as const, [0, 0, 0, 0] as const, [0, 0, 7, 6] as const].map(([top, left, rows, cols]) =>
+		ragged(7, 6).map((row, j) => row.map((tap, i) => (j >= top && j < top + rows && i >= left && i < left + cols ? tap : 0))),
+	);
 
-	it.each(['HW', 'HWC', 'NCHW'] as const)('gives the same bits whatever the pieces, %s', async (layout) => {
-		for (const boundary of ['wrap', 'mirror'] as const) {
+	it.each([
+		{ layout: 'HW', kernels: 1 },
+		{ layout: 'HWC', kernels: 1 },
+		{ layout: 'NCHW', kernels: 1 },
+		{ layout: 'NCHW', kernels: 4 },
+	] as const)('gives the same bits whatever the pieces, $layout, $kernels', async ({ layout, kernels }) => {
+		for (const boundary of kernels === 1 ? (['wrap', 'mirror'] as const) : (['wrap'] as const)) {
 			const problem = problemOf({
 				dtype: 'float32',
 				kernelDtype: 'float32',
 				layout,
-				sizes: sizes[layout],
-				taps: ragged(7, 6),
+				sizes: kernels === 1 ? sizes[layout] : [2, 2, 34, 45],
+				...(kernels === 1 ? { taps: ragged(7, 6) } : { bank }),
 				boundary: [boundary, boundary],
 				mode: 'full',
 			});
@@ -290,8 +348,9 @@ describe('the same plan', () => {
 			for (const gpu of [whole, small]) {
 				const executable = await gpu.prepare(problem, plan);
 				const out = outOf(problem);
-				await executable.run(image, out);
+				const outcome = await executable.run(image, out);
 				executable.dispose();
+				if (kernels > 1) expect(judge(problem, plan, image, out, outcome)).toBeUndefined();
 				results.push(new Uint8Array(out.data.buffer));
 			}
 			for (const other of results.slice(1)) expect(other).toEqual(results[0]);
@@ -303,6 +362,73 @@ describe('the same plan', () => {
 			expect(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)).toEqual(results[0]);
 			executable.dispose();
 		}
+	});
+
+	/** Workgroups of every pass of a run, summed over its dispatches, and how many those are. */
+	async function passesOf(problem: Problem, plan: Plan): Promise<Record<string, { dispatches: number; groups: number }>> {
+		const passes: Record<string, { dispatches: number; groups: number }> = {};
+		const { device } = whole;
+		const create = device.createCommandEncoder.bind(device);
+		device.createCommandEncoder = (descriptor) => {
+			const encoder = create(descriptor);
+			const begin = encoder.beginComputePass.bind(encoder);
+			encoder.beginComputePass = (which) => {
+				const pass = begin(which);
+				const [set, dispatch] = [pass.setPipeline.bind(pass), pass.dispatchWorkgroups.bind(pass)];
+				let entry = '';
+				pass.setPipeline = (pipeline) => {
+					entry = JSON.parse(pipeline.label)[1];
+					set(pipeline);
+				};
+				pass.dispatchWorkgroups = (x, y = 1, z = 1) => {
+					const { dispatches, groups } = passes[entry] ?? { dispatches: 0, groups: 0 };
+					passes[entry] = { dispatches: dispatches + 1, groups: groups + x * y * z };
+					dispatch(x, y, z);
+				};
+				return pass;
+			};
+			return encoder;
+		};
+		try {
+			const executable = await whole.prepare(problem, plan);
+			await executable.run(imageOf(problem), outOf(problem));
+			executable.dispose();
+		} finally {
+			device.createCommandEncoder = create;
+		}
+		return passes;
+	}
+
+	it('looks at an image once, and transforms it once, for all kernels of a bank', async () => {
+		const spec = { dtype: 'float32', kernelDtype: 'float32', layout: 'NCHW', sizes: [2, 2, 90, 120] } as const;
+		const size = { height: 32, width: 64 };
+		const [one, four] = await Promise.all(
+			[[bank[3] as number[][]], bank].map(async (kernels) => {
+				const problem = problemOf({ ...spec, bank: kernels });
+				const plan = planOf(whole, problem, 'fft');
+				const steps = plan.steps.map((step) => (step.kind === 'fft' ? { ...step, size } : step));
+				return { problem, plan: { ...plan, steps, tile: { height: 26, width: 56 } } };
+			}),
+		);
+		const alone = await passesOf((one as { problem: Problem }).problem, (one as { plan: Plan }).plan);
+		const banked = await passesOf((four as { problem: Problem }).problem, (four as { plan: Plan }).plan);
+		// 4 planes, 4 rows of tiles, 3 columns of them in pairs one above the other
+		const pairs = 4 * 2 * 3;
+		expect(alone).toEqual({
+			survey: { dispatches: 1, groups: 2 * pairs },
+			forward: { dispatches: 1, groups: pairs },
+			columns: { dispatches: 1, groups: pairs },
+			inverse: { dispatches: 1, groups: pairs },
+			direct: { dispatches: 1, groups: 2 * 2 * pairs },
+		});
+		const { columns_of_bank: columns, ...others } = banked;
+		expect({ ...others, columns }).toEqual({
+			survey: alone.survey,
+			forward: alone.forward,
+			columns: alone.columns,
+			inverse: { dispatches: 1, groups: 4 * pairs },
+			direct: { dispatches: 1, groups: 4 * 2 * 2 * pairs },
+		});
 	});
 
 	it('is refused with the reason', async () => {

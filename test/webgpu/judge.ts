@@ -55,7 +55,7 @@ export function judge(
 	out: PlaneView,
 	outcome: RunOutcome,
 ): string | undefined {
-	const regions = model.transformed === undefined ? undefined : new Regions(problem, image, tile);
+	const regions = model.transformed === undefined ? undefined : new Regions(problem, image, tile, model.frame);
 	const oracle = new Oracle(problem, image);
 	const read = reader(out.data, out.dtype as Dtype);
 	const [N, K, H, W] = problem.output.sizes;

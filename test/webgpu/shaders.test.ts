@@ -13,8 +13,9 @@ import { problemOf, ragged } from './problems.ts';
 
 /** Every variant that the backend may ask for. */
 function* variants(): Generator<Specialisation> {
-	const direct = (overrides: Record<string, number>, limbs: number): Specialisation => ({
+	const direct = (overrides: Record<string, number>, limbs: number, entry = 'main'): Specialisation => ({
 		shader: 'direct',
+		entry,
 		overrides: { WORKGROUP: 64, ...overrides },
 		constants: { LIMBS: limbs },
 	});
@@ -23,9 +24,11 @@ function* variants(): Generator<Specialisation> {
 		for (const OUT of DTYPE_NAMES.keys()) {
 			if (DTYPES[image].float || DTYPES[image].bytes <= 2) {
 				for (const BLOCKED of [0, 1]) yield direct({ IN, OUT, FLOAT_SUM: 1, TAP_LIMBS: 1, BLOCKED }, 1);
+				yield direct({ IN, OUT, FLOAT_SUM: 1, TAP_LIMBS: 1, BLOCKED: 1 }, 1, 'bank');
 			}
 			if (DTYPES[image].float) continue;
 			for (const BLOCKED of [0, 1]) yield direct({ IN, OUT, FLOAT_SUM: 0, TAP_LIMBS: 1, BLOCKED }, 1);
+			yield direct({ IN, OUT, FLOAT_SUM: 0, TAP_LIMBS: 1, BLOCKED: 1 }, 1, 'bank');
 			for (let limbs = 2; limbs <= MAX_LIMBS; limbs++) {
 				for (const TAP_LIMBS of [1, 2]) yield direct({ IN, OUT, FLOAT_SUM: 0, TAP_LIMBS, BLOCKED: 0 }, limbs);
 			}
@@ -56,11 +59,15 @@ function* checksumVariants(): Generator<Specialisation> {
 /** Every dtype in and out, and workgroups of every size. */
 function* fftVariants(): Generator<Specialisation> {
 	const small = DTYPE_NAMES.flatMap((name, k) => (DTYPES[name].bytes <= 4 ? [k] : []));
-	const variant = (entry: string, overrides: Record<string, number>): Specialisation => ({
+	const variant = (
+		entry: string,
+		overrides: Record<string, number>,
+		constants: Specialisation<'fft'>['constants'] = {},
+	): Specialisation => ({
 		shader: 'fft',
 		entry,
 		overrides,
-		constants: {},
+		constants,
 	});
 	for (const IN of small) {
 		yield variant('survey', { IN, THREADS: 256 });
@@ -77,6 +84,7 @@ function* fftVariants(): Generator<Specialisation> {
 		[4, 64],
 	] as const) {
 		yield variant('columns', { THREADS, POINTS });
+		yield variant('columns_of_bank', { THREADS, POINTS }, { KEPT: POINTS / 8 / THREADS });
 		yield variant('inverse', { IN: 0, OUT: 0, SUM: 0, THREADS, POINTS: POINTS / 2 });
 	}
 }

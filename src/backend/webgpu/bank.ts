@@ -1,5 +1,5 @@
 /** How the tiled shaders take the kernels of a bank: which share a dispatch, and how many a thread of tiled.wgsl holds at a time. Pure. */
-import type { KernelWindow, Problem } from '../../core/problem.ts';
+import type { KernelWindow, Problem, WindowFrame } from '../../core/problem.ts';
 import { arrangementOf } from './direct.ts';
 import { mostQuads, QUAD, quadsOf } from './quads.ts';
 import type { Tuning } from './tuning.ts';
@@ -14,12 +14,8 @@ export const MOST_TAP_QUADS = 4096;
 const MOST_WASTE = 1.5;
 
 /** Kernels of a bank that share a dispatch, and the smallest window that holds all of theirs. */
-export interface Frame {
+export interface Frame extends WindowFrame {
 	readonly kernels: readonly number[];
-	readonly rows: number;
-	readonly cols: number;
-	/** As of a window; meaningless where it is empty. */
-	readonly first: readonly [number, number];
 }
 
 /** The kernels of a bank lie side by side in the result: 4 of them are a quad of it. */
@@ -28,7 +24,13 @@ export const isAcross = (problem: Problem): boolean => problem.windows.length > 
 /** Elements between those of neighbours in the image, in a result of kernels side by side that are whole quads. */
 export const spreadOf = (problem: Problem): number => (isAcross(problem) ? QUAD * quadsOf(problem.windows.length) : 1);
 
-function joined(a: Omit<Frame, 'kernels'>, b: Omit<Frame, 'kernels'>): Omit<Frame, 'kernels'> {
+/** The smallest window that holds all of some. */
+export function unionOf(windows: readonly KernelWindow[]): WindowFrame {
+	const { rows, cols, first } = windows.reduce<WindowFrame>(joined, EMPTY);
+	return { rows, cols, first };
+}
+
+function joined(a: WindowFrame, b: WindowFrame): WindowFrame {
 	if (a.rows === 0) return b;
 	if (b.rows === 0) return a;
 	const first = [Math.min(a.first[0], b.first[0]), Math.min(a.first[1], b.first[1])] as const;
@@ -43,7 +45,7 @@ const frameQuads = (problem: Problem, { rows, cols }: Pick<Frame, 'rows' | 'cols
 
 /** Frames of kernels side by side: the groups of 4 stay in order, so all have one. */
 function framesAcross(problem: Problem, kernels: readonly number[]): Frame[] {
-	const whole = kernels.map((kernel) => problem.windows[kernel] as KernelWindow).reduce<Omit<Frame, 'kernels'>>(joined, EMPTY);
+	const whole = unionOf(kernels.map((kernel) => problem.windows[kernel] as KernelWindow));
 	const most = Math.max(1, Math.floor(MOST_TAP_QUADS / frameQuads(problem, whole, QUAD))) * QUAD;
 	const parts = Array.from({ length: Math.ceil(kernels.length / most) }, (_, k) => kernels.slice(k * most, (k + 1) * most));
 	return parts.map((part) => ({ ...whole, kernels: part }));

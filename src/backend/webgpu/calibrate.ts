@@ -4,11 +4,12 @@
  * that it is known to work; its times say nothing of a GPU and are not kept.
  */
 import { throwIfAborted } from '../../core/breathe.ts';
-import type { Algorithm } from '../../core/plan.ts';
+import type { Algorithm, Plan } from '../../core/plan.ts';
 import { makeProblem, type Problem } from '../../core/problem.ts';
 import type { DeviceMeasurements } from '../backend.ts';
 import { boxWork } from './box.ts';
 import type { WebGpuExecutable } from './executable.ts';
+import { fftLayoutOf } from './fft.ts';
 import type { GpuArray } from './gpu-array.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { boxStripOf, stripOf } from './tiled.ts';
@@ -61,11 +62,15 @@ const PROBES: Readonly<Record<Axis, { readonly algorithm: Algorithm; readonly si
 	box: { algorithm: 'box', side: 31, kernels: 1 },
 };
 
-/** Kernel sides by which rates are measured, and the shader that does them. */
+/**
+ * Kernel sides by which rates are measured, and the shader that does them; `moved` is the rate of its bytes. Those of transforms are their own: a
+ * column of a spectrum is read in short runs. The planner takes them in tiles of its own choice, small ones for the first and large ones for the last.
+ */
 const RATES = [
-	{ shader: 'tiled', algorithm: 'direct', sides: [3, 9, 17] },
-	{ shader: 'separable', algorithm: 'separable', sides: [3, 15, 31] },
-	{ shader: 'box', algorithm: 'box', sides: [9, 31] },
+	{ shader: 'tiled', algorithm: 'direct', sides: [3, 9, 17], moved: 'bytes' },
+	{ shader: 'separable', algorithm: 'separable', sides: [3, 15, 31], moved: 'bytes' },
+	{ shader: 'box', algorithm: 'box', sides: [9, 31], moved: 'bytes' },
+	{ shader: 'fft', algorithm: 'fft', sides: [15, 63, 127], moved: 'fftBytes' },
 ] as const;
 
 const FLOAT_BYTES = 4;
@@ -102,7 +107,11 @@ function problemOf(side: number, kernelSide: number, kernels: number, algorithm:
 	});
 }
 
-const imageOf = (side: number) => ({ data: Float32Array.from({ length: side * side }, (_, i) => (i * 31) % 97), shape: [side, side] });
+function imageOf(side: number): { readonly data: Float32Array; readonly shape: readonly number[] } {
+	const data = new Float32Array(side * side);
+	for (let i = 0; i < data.length; i++) data[i] = (i * 31) % 97;
+	return { data, shape: [side, side] };
+}
 
 /** A variant on the device, ready to run. */
 interface Runner {
@@ -110,8 +119,10 @@ interface Runner {
 	readonly tuning: Tuning;
 	readonly executable: WebGpuExecutable;
 	readonly image: GpuArray;
+	/** Multiply-adds; of transforms, complex numbers times passes. */
 	readonly products: number;
 	readonly outputs: number;
+	readonly bytes: number;
 	readonly variant: readonly number[];
 	least: number;
 	result: Uint8Array | undefined;
@@ -123,6 +134,8 @@ class DeviceCalibration {
 	readonly #options: DeviceCalibrateOptions;
 	readonly #began = performance.now();
 	readonly #points: DevicePoint[] = [];
+	/** Made once: of 4096 x 4096 pixels it takes a quarter of a second, and there are two dozen uploads. */
+	readonly #image: ReturnType<typeof imageOf>;
 	#tuning: Tuning;
 
 	constructor(gpu: WebGpu, options: DeviceCalibrateOptions) {
@@ -130,6 +143,7 @@ class DeviceCalibration {
 		this.#watch = new Stopwatch(gpu);
 		this.#options = options;
 		this.#tuning = tuningOf(gpu.capabilities.device ?? '');
+		this.#image = imageOf(this.#side);
 	}
 
 	get #side(): number {
@@ -155,19 +169,36 @@ class DeviceCalibration {
 		const { data } = await y.read();
 		small.dispose();
 		const outputs = kernels * this.#side ** 2;
-		const { columns = 1 } = algorithm === 'box' ? (boxStripOf(problemOf(SMALL, kernelSide, 1, 'box'), this.#workgroup(tuning)) ?? {}) : {};
-		const work = { direct: kernelSide ** 2, box: boxWork(kernelSide, (kernelSide - 1) / columns) }[algorithm as string] ?? 2 * kernelSide;
+		const executable = await prepare(this.#side);
 		return {
 			gpu,
 			tuning,
-			executable: await prepare(this.#side),
-			image: await gpu.upload(imageOf(this.#side)),
-			products: outputs * work,
+			executable,
+			image: await gpu.upload(this.#image),
 			outputs,
+			...this.#work(tuning, executable.plan, kernelSide, outputs),
 			variant,
 			least: Infinity,
 			result: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
 		};
+	}
+
+	/** What a plan does, and moves, by the counts that rates are of. */
+	#work(tuning: Tuning, { algorithm, steps: [step] }: Plan, side: number, outputs: number): { products: number; bytes: number } {
+		const bytes = 2 * outputs * FLOAT_BYTES;
+		switch (algorithm) {
+			case 'direct':
+				return { products: outputs * side ** 2, bytes };
+			case 'box': {
+				const { columns = 1 } = boxStripOf(problemOf(SMALL, side, 1, 'box'), this.#workgroup(tuning)) ?? {};
+				return { products: outputs * boxWork(side, (side - 1) / columns), bytes };
+			}
+			default: {
+				const layout =
+					step?.kind === 'fft' ? fftLayoutOf(problemOf(this.#side, side, 1, 'fft'), step.size, this.#workgroup(tuning)) : undefined;
+				return layout === undefined ? { products: outputs * 2 * side, bytes } : { products: layout.work, bytes: layout.bytes };
+			}
+		}
 	}
 
 	#workgroup(tuning: Tuning) {
@@ -232,23 +263,24 @@ class DeviceCalibration {
 	/** How fast each shader is with the variants that were chosen. */
 	async #rates(): Promise<Record<string, number>> {
 		const rates: Record<string, number> = {};
-		const found: { shader: string; algorithm: Algorithm; side: number; outputs: number; products: number; measured: number }[] = [];
-		for (const { shader, algorithm, sides } of RATES) {
+		const found: { rated: (typeof RATES)[number]; side: number; one: Runner }[] = [];
+		for (const rated of RATES) {
+			const { shader, algorithm, sides, moved } = rated;
 			for (const side of sides) {
 				if (this.#late) break;
 				this.#options.onProgress?.(`${shader} ${side} x ${side}`);
 				const one = await this.#open(this.#tuning, algorithm, side, 1, []);
 				await this.#time([one], ROUNDS);
 				this.#close(one);
-				const bytes = 2 * one.outputs * FLOAT_BYTES;
 				rates[shader] = Math.max(rates[shader] ?? 0, one.products / one.least);
-				rates.bytes = Math.max(rates.bytes ?? 0, bytes / one.least);
-				found.push({ shader, algorithm, side, outputs: one.outputs, products: one.products, measured: one.least });
+				rates[moved] = Math.max(rates[moved] ?? 0, one.bytes / one.least);
+				found.push({ rated, side, one });
 			}
 		}
-		for (const { shader, algorithm, side, outputs, products, measured } of found) {
-			const fitted = Math.max(products / (rates[shader] as number), (2 * outputs * FLOAT_BYTES) / (rates.bytes as number));
-			this.#points.push({ axis: 'rate', algorithm, variant: [], side, outputs, measured, fitted });
+		for (const { rated, side, one } of found) {
+			const { algorithm, shader, moved } = rated;
+			const fitted = Math.max(one.products / (rates[shader] as number), one.bytes / (rates[moved] as number));
+			this.#points.push({ axis: 'rate', algorithm, variant: [], side, outputs: one.outputs, measured: one.least, fitted });
 		}
 		return rates;
 	}

@@ -12,7 +12,7 @@ import { boxWork } from './box.ts';
 import { PIECES_IN_FLIGHT } from './device.ts';
 import { accumulatorOf, GROUP, kernelWords, MAX_LIMBS, sumLimbs } from './direct.ts';
 import { DirectProgram } from './direct-program.ts';
-import { COMPLEX_BYTES, type FftLayout, fftGrain, fftLayout, fftObstacle, pairsAtATime } from './fft.ts';
+import { COMPLEX_BYTES, type FftLayout, fftFrame, fftGrain, fftLayout, fftObstacle, pairsAtATime } from './fft.ts';
 import { FftProgram } from './fft-program.ts';
 import type { Program } from './program.ts';
 import { lanesOf } from './quads.ts';
@@ -123,6 +123,13 @@ function sumsTime(shader: keyof typeof PRODUCTS_PER_MS, facts: Facts, products: 
 	return Math.max(products / rate, bytes / moved);
 }
 
+/** Milliseconds of transforms. */
+function transformsTime({ software, rates }: Facts, { bytes, work }: FftLayout): number {
+	if (software) return work / SOFTWARE_FFT_POINTS_PER_MS;
+	const { fft = FFT_POINTS_PER_MS, fftBytes = FFT_BYTES_PER_MS } = rates ?? {};
+	return Math.max(bytes / fftBytes, work / fft);
+}
+
 /** What the predicted times rest on. */
 function sourceOf({ software, rates, limits }: Facts): string {
 	if (software) return 'shipped: lavapipe on two cores';
@@ -152,11 +159,11 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 	const needs = pieceNeeds(problem, sizes, work);
 	const count = [...problem.output.sizes].reduce((total, size, axis) => total * Math.ceil(size / Math.max(1, sizes[axis] as number)), 1);
 	// each piece under way has its input and output twice, on the device and in staging memory
-	const pairs = way.transforms === undefined ? 0 : pairsAtATime(way.transforms.size) * pairBytes(way.transforms.size);
+	const spectra = way.transforms === undefined ? 0 : problem.windows.length * pairBytes(way.transforms.size);
+	const pairs = way.transforms === undefined ? 0 : pairsAtATime(way.transforms.size, problem.windows.length, limits.binding) * spectra;
 	const sums = way.transforms?.grain.sums === true ? needs.sums : 0;
 	const scratch = needs.tables + sums + pairs;
-	const kernels = way.transforms === undefined ? 0 : problem.windows.length * pairBytes(way.transforms.size);
-	const staged = Math.min(count, PIECES_IN_FLIGHT) * (2 * (needs.input + needs.output) + scratch) + kernels;
+	const staged = Math.min(count, PIECES_IN_FLIGHT) * (2 * (needs.input + needs.output) + scratch) + spectra;
 	return {
 		name: planName({ algorithm: way.algorithm, problem, tile, block, backend: 'webgpu' }),
 		algorithm: way.algorithm,
@@ -170,13 +177,13 @@ function planOf(problem: Problem, facts: Facts, way: Way): Plan {
 		steps: way.steps,
 		predicted: {
 			milliseconds: LATENCY_MS + compile + (facts.resident ? 0 : bytes / HOST_BYTES_PER_MS + bytes / BUS_BYTES_PER_MS) + compute,
-			bytes: facts.resident ? scratch + kernels : staged,
+			bytes: facts.resident ? scratch + spectra : staged,
 			from: sourceOf(facts),
 		},
 	};
 }
 
-/** Bytes of a pair of tiles in the middle of its transform, and of a kernel's spectrum. */
+/** Bytes of a pair of tiles in the middle of its transform, for each kernel, and of a kernel's spectrum. */
 const pairBytes = (size: Extent): number => size.height * size.width * COMPLEX_BYTES;
 
 const RELAXED = { relaxed: true, epilogue: 'float32' } as const;
@@ -267,20 +274,21 @@ function box(problem: Problem, facts: Facts): Answer {
 function fft(problem: Problem, facts: Facts, wish: PlanWish): Answer {
 	const obstacle = fftObstacle(problem, wish);
 	if (obstacle !== undefined) return { why: obstacle };
-	const time = ({ bytes, work }: FftLayout) =>
-		facts.software ? work / SOFTWARE_FFT_POINTS_PER_MS : Math.max(bytes / FFT_BYTES_PER_MS, work / FFT_POINTS_PER_MS);
+	const time = (layout: FftLayout) => transformsTime(facts, layout);
 	const { layout, why } = fftLayout(problem, facts.limits, time);
 	if (layout === undefined) return { why };
 	const { size, tile } = layout;
+	const kernels = problem.windows.length;
 	const plan = planOf(problem, facts, {
 		algorithm: 'fft',
 		shader: 'fft',
 		steps: problem.windows.map(({ rows, cols, first }, kernel) => ({ kind: 'fft', kernel, rows, cols, first, size })),
-		model: fftModel(problem, size, RELAXED),
+		model: fftModel(problem, size, { ...RELAXED, frame: kernels === 1 ? undefined : fftFrame(problem) }),
 		products: 0,
 		transforms: { ...layout, grain: fftGrain(problem, tile), milliseconds: time(layout) },
 	});
-	return { plan, why: `transforms of ${size.height}x${size.width}, two tiles at once` };
+	const shared = kernels === 1 ? '' : `, forward once for all ${kernels} kernels`;
+	return { plan, why: `transforms of ${size.height}x${size.width}, two tiles at once${shared}` };
 }
 
 function answer(problem: Problem, facts: Facts, algorithm: Algorithm, wish: PlanWish): Answer {

@@ -4,7 +4,7 @@ import type { PlaneView } from '../../core/ndarray.ts';
 import type { Problem } from '../../core/problem.ts';
 import { type Lease, roundUp, USAGE, write } from './buffers.ts';
 import type { DeviceSession } from './device.ts';
-import { directVariant, GROUP, kernelWords, mapWords, pieceUniforms, workgroups } from './direct.ts';
+import { bankLayers, directVariant, GROUP, kernelWords, mapWords, pieceUniforms, workgroups } from './direct.ts';
 import type { Pipeline } from './pipelines.ts';
 import { DEVICE_MEMORY, NOWHERE, type PieceInput, type PieceStep, type Program, SharedWords } from './program.ts';
 import type { Arrangement } from './region.ts';
@@ -34,7 +34,7 @@ export class DirectProgram implements Program {
 	}
 
 	async warm(session: DeviceSession, piece: Piece): Promise<void> {
-		await session.errors.all([this.#pipeline(session, piece), this.#kernel.on(session)]);
+		await session.errors.all([this.#pipeline(session, this.#layers(session, piece), piece), this.#kernel.on(session)]);
 	}
 
 	async step(session: DeviceSession, lease: Lease, piece: Piece, { rows, cols, staged }: PieceInput): Promise<PieceStep> {
@@ -42,12 +42,18 @@ export class DirectProgram implements Program {
 		const { device } = session;
 		const uniformWords = pieceUniforms(problem, piece, { rows, cols, staged, epilogues: this.#epilogues });
 		const maps = mapWords(rows, cols, staged);
-		const [{ pipeline, layout }, kernel] = await session.errors.all([this.#pipeline(session, piece), this.#kernel.on(session)] as const);
+		const layers = this.#layers(session, piece);
+		const [{ pipeline, layout }, kernel] = await session.errors.all([
+			this.#pipeline(session, layers, piece),
+			this.#kernel.on(session),
+		] as const);
 		const uniforms = await lease.take(uniformWords.byteLength, USAGE.UNIFORM | USAGE.COPY_DST);
 		const tables = await lease.take(maps.byteLength, DEVICE_MEMORY);
 		const overflow = await lease.take(4, DEVICE_MEMORY);
 		const watched = problem.overflow === 'throw' && !DTYPES[problem.output.dtype].float;
-		const threads = Math.ceil(pieceSizes(piece).reduce((a, b) => a * b, 1) / GROUP);
+		const outputs = layers === undefined ? pieceSizes(piece) : [piece.row.count, piece.col.count];
+		const threads = Math.ceil(outputs.reduce((a, b) => a * b, 1) / GROUP);
+		const entry = layers === undefined ? 'main' : 'bank';
 		return {
 			overflow: watched ? overflow : undefined,
 			encode: (encoder, input, output) => {
@@ -64,16 +70,25 @@ export class DirectProgram implements Program {
 				};
 				const pass = encoder.beginComputePass({ label: this.#label });
 				pass.setPipeline(pipeline);
-				pass.setBindGroup(0, device.createBindGroup({ layout, entries: bindGroupEntries('direct', resources) }));
-				pass.dispatchWorkgroups(...workgroups(threads, device.limits.maxComputeWorkgroupsPerDimension));
+				pass.setBindGroup(0, device.createBindGroup({ layout, entries: bindGroupEntries('direct', resources, entry) }));
+				pass.dispatchWorkgroups(...workgroups(threads, device.limits.maxComputeWorkgroupsPerDimension), layers ?? 1);
 				pass.end();
 			},
 		};
 	}
 
-	#pipeline(session: DeviceSession, piece: Piece): Promise<Pipeline> {
-		const outputs = pieceSizes(piece).reduce((a, b) => a * b, 1);
-		return session.pipelines.get(directVariant(this.#problem, outputs >= this.#blocked));
+	/** The faster ways pay for this piece. */
+	#pays(piece: Piece): boolean {
+		return pieceSizes(piece).reduce((a, b) => a * b, 1) >= this.#blocked;
+	}
+
+	/** Layers of kernels that share their pixels; undefined where none do. */
+	#layers({ device }: DeviceSession, piece: Piece): number | undefined {
+		return this.#pays(piece) ? bankLayers(this.#problem, piece, device.limits.maxComputeWorkgroupsPerDimension) : undefined;
+	}
+
+	#pipeline(session: DeviceSession, layers: number | undefined, piece: Piece): Promise<Pipeline> {
+		return session.pipelines.get(directVariant(this.#problem, layers === undefined ? this.#pays(piece) : 'bank'));
 	}
 
 	dispose(): void {

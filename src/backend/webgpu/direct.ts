@@ -2,7 +2,7 @@
 import { OUTSIDE } from '../../core/boundary.ts';
 import { DTYPE_NAMES, DTYPES, type Dtype, numberToFloat16, type Overflow, type Rounding } from '../../core/dtype.ts';
 import type { Accumulator } from '../../core/plan.ts';
-import { isPlain, isPlainChannel, type Problem, sumMagnitude } from '../../core/problem.ts';
+import { isPlain, isPlainChannel, type KernelWindow, type Problem, sumMagnitude } from '../../core/problem.ts';
 import { type Arrangement, denseStrides, type PackedAxis, packAxis, wholeAxis } from './region.ts';
 import { type Specialisation, uniformWords } from './shaders.ts';
 import { type Piece, pieceSizes, positions, windowOrigin } from './tiler.ts';
@@ -31,18 +31,44 @@ export const accumulatorOf = (problem: Problem): Accumulator => (problem.sum ===
 
 const code = (dtype: Dtype): number => DTYPE_NAMES.indexOf(dtype);
 
-/** @param blocked compile the way for 4 neighbours at once */
-export function directVariant(problem: Problem, blocked: boolean): Specialisation<'direct'> {
+/** Sums of one word, or floats: 4 neighbours are computed at once. */
+const inBlocks = (problem: Problem): boolean => problem.sum !== 'integer' || sumLimbs(problem) === 1;
+
+/** Kernels of a bank whose sums a thread holds. */
+const TOGETHER = 4;
+
+/**
+ * Layers of a dispatch in which kernels of a bank meet the same loaded pixels, 4 at a time; undefined where each loads its own: kernels whose windows
+ * differ, pieces of one kernel, results of which 4 are no whole words.
+ *
+ * @param most workgroups along an axis
+ */
+export function bankLayers(problem: Problem, piece: Piece, most: number): number | undefined {
+	const { windows } = problem;
+	const [batches, channels, height, width] = pieceSizes(piece);
+	const kernels = windows.length;
+	if (kernels === 1 || channels % kernels !== 0 || !inBlocks(problem)) return undefined;
+	const [lead] = windows as readonly [KernelWindow];
+	const alike = ({ rows, cols, first }: KernelWindow) => rows === lead.rows && cols === lead.cols && `${first}` === `${lead.first}`;
+	const whole = arrangementOf(problem.output.layout) === 'interleaved' ? kernels : height * width;
+	if (lead.rows === 0 || whole % GROUP !== 0 || !windows.every(alike)) return undefined;
+	const layers = ((batches * channels) / kernels) * Math.ceil(kernels / TOGETHER);
+	return layers > most ? undefined : layers;
+}
+
+/** @param blocked compile the way for 4 neighbours at once; 'bank': for 4 kernels as well */
+export function directVariant(problem: Problem, blocked: boolean | 'bank'): Specialisation<'direct'> {
 	const integer = problem.sum === 'integer';
 	return {
 		shader: 'direct',
+		entry: blocked === 'bank' ? 'bank' : 'main',
 		overrides: {
 			IN: code(problem.image.dtype),
 			OUT: code(problem.output.dtype),
 			FLOAT_SUM: integer ? 0 : 1,
 			TAP_LIMBS: integer ? tapLimbs(problem) : 1,
 			WORKGROUP,
-			BLOCKED: blocked && (!integer || sumLimbs(problem) === 1) ? 1 : 0,
+			BLOCKED: blocked !== false && inBlocks(problem) ? 1 : 0,
 		},
 		constants: { LIMBS: integer ? sumLimbs(problem) : 1 },
 	};
@@ -207,7 +233,7 @@ export function pieceUniforms(
 	});
 }
 
-/** Workgroups of a dispatch over `threads`, folded into two dimensions of at most `limit` each. */
+/** Workgroups of a dispatch over `threads` (of each layer), folded into two dimensions of at most `limit` each. */
 export function workgroups(threads: number, limit: number): [x: number, y: number] {
 	const groups = Math.ceil(threads / WORKGROUP);
 	const x = Math.min(groups, limit);

@@ -1,20 +1,19 @@
 /** fft.wgsl as a program: overlap-save in whole pairs of tiles, some pairs at a time through all passes. */
 import { DTYPE_NAMES, DTYPES } from '../../core/dtype.ts';
 import type { Extent } from '../../core/plan.ts';
-import { isPlain, type KernelWindow, type Problem } from '../../core/problem.ts';
+import { isPlain, type Problem } from '../../core/problem.ts';
 import { type Lease, roundUp, USAGE, write } from './buffers.ts';
 import { COMPACT, type Compaction, prepareCompaction } from './compact.ts';
 import type { DeviceSession } from './device.ts';
 import { fillWords, mapWords, OVERFLOW_CODES, ROUNDING_CODES, singleBits } from './direct.ts';
-import { COMPLEX_BYTES, type FftTables, fftGrain, fftTables, interleaves, pairsAtATime, pairsOf, workgroupOf } from './fft.ts';
+import { COMPLEX_BYTES, type FftTables, fftFrame, fftGrain, fftTables, interleaves, pairsAtATime, pairsOf, workgroupOf } from './fft.ts';
 import { DEVICE_MEMORY, NOWHERE, type PieceInput, type PieceMemory, type PieceStep, type Program, SharedWords } from './program.ts';
 import { QUAD } from './quads.ts';
 import type { Arrangement } from './region.ts';
 import { bindGroupEntries, type Entry, type Specialisation, uniformWords } from './shaders.ts';
 import { type Grain, type Piece, pieceSizes, type TileLimits, windowOrigin } from './tiler.ts';
 
-const ENTRIES = ['survey', 'forward', 'columns', 'inverse', 'direct', 'interleave'] as const satisfies readonly Entry<'fft'>[];
-type Step = (typeof ENTRIES)[number];
+type Step = Entry<'fft'>;
 
 /** Words of a region, and how they are summed in common.wgsl. */
 const REGION_BYTES = 16;
@@ -23,16 +22,18 @@ const REAL = 0;
 /** Least bytes of an array<vec4u>. */
 const WIDE_ELEMENT = 16;
 
+/** Some kernels of a bank that follow each other: all of it, or the one that a small piece has. */
+interface Kernels {
+	readonly first: number;
+	readonly count: number;
+}
+
 /** Some dispatches with the same uniforms, in order. */
 interface Job {
 	readonly params: Uint32Array;
 	readonly transform: Uint32Array;
-	/** Kernel of the bank; absent where the job is about all. */
-	readonly kernel: number | undefined;
 	readonly dispatches: readonly (readonly [step: Step, groups: readonly [x: number, y: number, z: number]])[];
 }
-
-const modulo = (a: number, n: number): number => ((a % n) + n) % n;
 
 export class FftProgram implements Program {
 	readonly grain: Grain;
@@ -43,19 +44,26 @@ export class FftProgram implements Program {
 	readonly #workgroup: { readonly points: number; readonly threads: number };
 	readonly #tables: FftTables;
 	readonly #shared: SharedWords;
+	/** Most bytes of a binding. */
+	readonly #binding: number;
 	/** Sums are stored as planes of float32, and put side by side afterwards. */
 	readonly #interleaves: boolean;
 
 	constructor(
 		problem: Problem,
 		label: string,
-		{ size, tile, limits }: { readonly size: Extent; readonly tile: Extent; readonly limits: Pick<TileLimits, 'storage' | 'threads'> },
+		{
+			size,
+			tile,
+			limits,
+		}: { readonly size: Extent; readonly tile: Extent; readonly limits: Pick<TileLimits, 'storage' | 'threads' | 'binding'> },
 	) {
 		this.#problem = problem;
 		this.#label = label;
 		this.#size = size;
 		this.#tile = tile;
 		this.#workgroup = workgroupOf(limits);
+		this.#binding = limits.binding;
 		if (Math.max(size.height, size.width) > this.#workgroup.points) throw new Error(`no workgroup for ${label}`); // candidates() asked before
 		this.grain = fftGrain(problem, tile);
 		this.#interleaves = interleaves(problem);
@@ -80,13 +88,16 @@ export class FftProgram implements Program {
 		const made = await session.errors.all(steps.map((step) => session.pipelines.get(this.#specialisation(step))));
 		const pipelines = new Map(steps.map((step, k) => [step, made[k] as (typeof made)[number]]));
 		const shared = await this.#shared.on(session);
-		const jobs = this.#jobs(piece, input);
+		const kernels = this.#kernels(piece);
+		const total = this.#pairs(piece, kernels);
+		const jobs = this.#jobs(piece, input, kernels, total);
 		const { words, at } = slots(jobs, device.limits.minUniformBufferOffsetAlignment);
 		const uniforms = await lease.take(words.byteLength, USAGE.UNIFORM | USAGE.COPY_DST);
 		const maps = mapWords(input.rows, input.cols, input.staged);
 		const tables = await this.#take(lease, maps.byteLength);
-		const pairs = Math.max(...jobs.flatMap(({ dispatches }) => dispatches.map(([step, [, y]]) => (step === 'columns' ? y : 0))));
-		const spectrum = await this.#take(lease, pairs * this.#size.height * this.#size.width * COMPLEX_BYTES);
+		const pairs = Math.min(total, this.#pairsAtATime(kernels));
+		const bytes = this.#size.height * this.#size.width * COMPLEX_BYTES;
+		const spectrum = await this.#take(lease, pairs * kernels.count * bytes);
 		const regions = await this.#take(lease, 2 * pairs * REGION_BYTES);
 		const overflow = await this.#take(lease, 4);
 		const unused = await this.#take(lease, WIDE_ELEMENT);
@@ -103,7 +114,6 @@ export class FftProgram implements Program {
 				const target = compaction?.source ?? output;
 				const pass = encoder.beginComputePass({ label: this.#label });
 				for (const [j, job] of jobs.entries()) {
-					const { taps, spectrum: product } = this.#tables.kernels[job.kernel ?? 0] as FftTables['kernels'][number];
 					const [params, transform] = at[j] as (typeof at)[number];
 					for (const [step, groups] of job.dispatches) {
 						const result = step === 'interleave' || !this.#interleaves ? target : sums;
@@ -119,9 +129,9 @@ export class FftProgram implements Program {
 							overflow_at: overflow,
 							regions,
 							spectrum,
-							roots: { buffer: shared, ...(step === 'columns' ? this.#tables.rootsY : this.#tables.rootsX) },
-							kernel_spectrum: { buffer: shared, ...product },
-							window_taps: { buffer: shared, ...taps },
+							roots: { buffer: shared, ...(step === this.#columns ? this.#tables.rootsY : this.#tables.rootsX) },
+							kernel_spectrum: { buffer: shared, offset: this.#tables.spectra[kernels.first]?.offset ?? 0, size: kernels.count * bytes },
+							kernels: { buffer: shared, ...this.#tables.kernels },
 							sums_of_planes: sums,
 						};
 						const { pipeline, layout } = pipelines.get(step) as (typeof made)[number];
@@ -140,8 +150,14 @@ export class FftProgram implements Program {
 		return { buffer: await lease.take(bytes, DEVICE_MEMORY), size: roundUp(Math.max(4, bytes), 4) };
 	}
 
+	/** The pass of columns: a bank has one that transforms once and back for each kernel, whatever a piece has of it, so that bits are the same. */
+	get #columns(): 'columns' | 'columns_of_bank' {
+		return this.#problem.windows.length > 1 ? 'columns_of_bank' : 'columns';
+	}
+
 	#steps(): readonly Step[] {
-		return this.#interleaves ? ENTRIES : ENTRIES.filter((step) => step !== 'interleave');
+		const steps: readonly Step[] = ['survey', 'forward', this.#columns, 'inverse', 'direct'];
+		return this.#interleaves ? [...steps, 'interleave'] : steps;
 	}
 
 	#specialisation(entry: Step): Specialisation {
@@ -152,11 +168,12 @@ export class FftProgram implements Program {
 			survey: { IN, THREADS },
 			forward: { IN, THREADS, POINTS },
 			columns: { THREADS, POINTS },
+			columns_of_bank: { THREADS, POINTS },
 			inverse: { IN, OUT, SUM: REAL, THREADS, POINTS },
 			direct: { IN, OUT, SUM: REAL, THREADS },
 			interleave: { IN, OUT, SUM: REAL, THREADS },
 		}[entry];
-		return { shader: 'fft', entry, overrides, constants: {} };
+		return { shader: 'fft', entry, overrides, constants: entry === 'columns_of_bank' ? { KEPT: POINTS / 8 / THREADS } : {} };
 	}
 
 	/** Elements of a row of the result's memory. */
@@ -175,8 +192,32 @@ export class FftProgram implements Program {
 		return prepareCompaction(session, lease, { width, rows, bytes: DTYPES[this.#problem.output.dtype].bytes });
 	}
 
-	#jobs(piece: Piece, input: PieceInput): Job[] {
-		const jobs = this.#problem.windows.flatMap((window, kernel) => this.#kernelJobs(piece, input, window, kernel));
+	/** A piece has whole banks, or one kernel. */
+	#kernels({ channel }: Piece): Kernels {
+		const { length } = this.#problem.windows;
+		return { first: channel.start % length, count: Math.min(length, channel.count) };
+	}
+
+	#pairsAtATime({ count }: Kernels): number {
+		return pairsAtATime(this.#size, count, this.#binding);
+	}
+
+	/** The pairs of a piece are those of the result that lie in it. */
+	#across(piece: Piece): { readonly rows: number; readonly columns: number } {
+		return { rows: Math.ceil(piece.row.count / this.grain.height), columns: Math.ceil(piece.col.count / this.grain.width) };
+	}
+
+	#pairs(piece: Piece, { count }: Kernels): number {
+		const { rows, columns } = this.#across(piece);
+		return piece.batch.count * (piece.channel.count / count) * rows * columns;
+	}
+
+	#jobs(piece: Piece, input: PieceInput, kernels: Kernels, total: number): Job[] {
+		const jobs: Job[] = [];
+		const most = this.#pairsAtATime(kernels);
+		for (let first = 0; first < total; first += most) {
+			jobs.push(this.#job(piece, input, kernels, { first, count: Math.min(most, total - first) }));
+		}
 		return this.#interleaves ? [...jobs, this.#interleaveJob(piece)] : jobs;
 	}
 
@@ -212,7 +253,8 @@ export class FftProgram implements Program {
 			march: 0,
 			run: 0,
 			block_row: 0,
-			bank: 1,
+			tap_rows: 0,
+			tap_cols: 0,
 			bundle: 1,
 			chunks: 1,
 			across: 1,
@@ -220,75 +262,60 @@ export class FftProgram implements Program {
 		};
 	}
 
-	#kernelJobs(piece: Piece, input: PieceInput, window: KernelWindow, kernel: number): Job[] {
+	/** Some pairs through all passes: transformed once, and back for each kernel. */
+	#job(piece: Piece, input: PieceInput, kernels: Kernels, pairs: { readonly first: number; readonly count: number }): Job {
 		const problem = this.#problem;
 		const { points, threads } = this.#workgroup;
-		const [batches, channels, height, width] = pieceSizes(piece);
-		const kernels = problem.windows.length;
-		const outFirst = modulo(kernel - piece.channel.start, kernels);
-		const planes = Math.ceil((channels - outFirst) / kernels);
-		if (planes <= 0) return [];
+		const frame = fftFrame(problem);
 		const origin = windowOrigin(problem);
-		const firstChannel = piece.channel.start + outFirst;
+		const { start, count } = piece.channel;
 		const params = uniformWords('fft', 'params', {
 			...this.#common(piece, input),
-			planes,
-			out_first: outFirst,
-			kernels,
-			first_channel: firstChannel,
-			first_element: (Math.floor(firstChannel / kernels) - input.staged.firstChannel) * input.staged.channelStride,
-			row_shift: window.rows === 0 ? 0 : window.first[0] - origin[0],
-			col_shift: window.rows === 0 ? 0 : window.first[1] - origin[1],
-			tap_rows: window.rows,
-			tap_cols: window.cols,
+			planes: count / kernels.count,
+			out_first: 0,
+			kernels: problem.windows.length,
+			first_channel: start,
+			first_element: (Math.floor(start / problem.windows.length) - input.staged.firstChannel) * input.staged.channelStride,
+			row_shift: frame.rows === 0 ? 0 : frame.first[0] - origin[0],
+			col_shift: frame.rows === 0 ? 0 : frame.first[1] - origin[1],
+			bank: kernels.count,
 		});
 		const [tile, size] = [this.#tile, this.#size];
-		// the pairs of a piece are those of the result that lie in it
 		const whole = pairsOf({ height: problem.output.sizes[2], width: problem.output.sizes[3] }, tile);
-		const across = { rows: Math.ceil(height / this.grain.height), columns: Math.ceil(width / this.grain.width) };
-		const reach = { height: Math.max(1, window.rows) - 1, width: Math.max(1, window.cols) - 1 };
-		const { weight, exponent } = this.#tables.kernels[kernel] as FftTables['kernels'][number];
-		const total = batches * planes * across.rows * across.columns;
-		const most = pairsAtATime(size);
+		const across = this.#across(piece);
+		const reach = { height: Math.max(1, frame.rows) - 1, width: Math.max(1, frame.cols) - 1 };
+		const transform = uniformWords('fft', 'transform', {
+			log_y: Math.log2(size.height),
+			log_x: Math.log2(size.width),
+			first_pair: pairs.first,
+			pairs_y: across.rows,
+			pairs_x: across.columns,
+			step_y: whole.stepY,
+			step_x: whole.stepX,
+			tile_height: tile.height,
+			tile_width: tile.width,
+			columns: piece.col.count,
+			reach_y: reach.height,
+			reach_x: reach.width,
+			col_pitch: input.staged.colPitch,
+			first_kernel: kernels.first,
+			magnitude_exponent: this.#tables.magnitudeExponent,
+			quiet: singleBits(DTYPES[problem.image.dtype].float ? 0 : 1),
+			rounds: points / 8 / threads,
+		});
 		const rowsAtATime = points / size.width;
 		const columnsAtATime = points / size.height;
-		const jobs: Job[] = [];
-		for (let first = 0; first < total; first += most) {
-			const pairs = Math.min(most, total - first);
-			const transform = uniformWords('fft', 'transform', {
-				log_y: Math.log2(size.height),
-				log_x: Math.log2(size.width),
-				first_pair: first,
-				pairs_y: across.rows,
-				pairs_x: across.columns,
-				step_y: whole.stepY,
-				step_x: whole.stepX,
-				tile_height: tile.height,
-				tile_width: tile.width,
-				columns: width,
-				reach_y: reach.height,
-				reach_x: reach.width,
-				col_pitch: input.staged.colPitch,
-				weight: singleBits(weight),
-				kernel_exponent: exponent,
-				magnitude_exponent: exponent,
-				quiet: singleBits(DTYPES[problem.image.dtype].float ? 0 : 1),
-				rounds: points / 8 / threads,
-			});
-			jobs.push({
-				params,
-				transform,
-				kernel,
-				dispatches: [
-					['survey', [2 * pairs, 1, 1]],
-					['forward', [Math.ceil((tile.height + reach.height) / rowsAtATime), pairs, 1]],
-					['columns', [Math.ceil(size.width / columnsAtATime), pairs, 1]],
-					['inverse', [Math.ceil(tile.height / rowsAtATime), pairs, 1]],
-					['direct', [Math.ceil((tile.height * Math.ceil(tile.width / QUAD)) / threads), 2 * pairs, 1]],
-				],
-			});
-		}
-		return jobs;
+		return {
+			params,
+			transform,
+			dispatches: [
+				['survey', [2 * pairs.count, 1, 1]],
+				['forward', [Math.ceil((tile.height + reach.height) / rowsAtATime), pairs.count, 1]],
+				[this.#columns, [Math.ceil(size.width / columnsAtATime), pairs.count, 1]],
+				['inverse', [Math.ceil(tile.height / rowsAtATime), pairs.count, kernels.count]],
+				['direct', [Math.ceil((tile.height * Math.ceil(tile.width / QUAD)) / threads), 2 * pairs.count, kernels.count]],
+			],
+		};
 	}
 
 	/** Puts the sums of all planes side by side. */
@@ -308,8 +335,7 @@ export class FftProgram implements Program {
 			first_element: 0,
 			row_shift: 0,
 			col_shift: 0,
-			tap_rows: 0,
-			tap_cols: 0,
+			bank: 1,
 			lanes: channels,
 			plain: isPlain(this.#problem) ? 1 : 0,
 		};
@@ -327,8 +353,7 @@ export class FftProgram implements Program {
 			reach_y: 0,
 			reach_x: 0,
 			col_pitch: 0,
-			weight: 0,
-			kernel_exponent: 0,
+			first_kernel: 0,
 			magnitude_exponent: 0,
 			quiet: 0,
 			rounds: 0,
@@ -337,7 +362,6 @@ export class FftProgram implements Program {
 		return {
 			params: uniformWords('fft', 'params', params),
 			transform: uniformWords('fft', 'transform', transform),
-			kernel: undefined,
 			dispatches: [['interleave', [groups, height, batches]]],
 		};
 	}

@@ -5,8 +5,9 @@
 import { DTYPES } from '../../core/dtype.ts';
 import { radices } from '../../core/fft-size.ts';
 import type { Extent } from '../../core/plan.ts';
-import type { KernelWindow, Problem } from '../../core/problem.ts';
+import type { KernelWindow, PerPlaneAxis, Problem, WindowFrame } from '../../core/problem.ts';
 import type { PlanWish } from '../backend.ts';
+import { unionOf } from './bank.ts';
 import { roundUp } from './buffers.ts';
 import { arrangementOf, singleBits } from './direct.ts';
 import { epilogueWords } from './jobs.ts';
@@ -22,10 +23,13 @@ const SHORTEST = 32;
 /** Complex numbers of a workgroup at most: the 16 KiB that every device has. */
 const MOST_POINTS = 2048;
 
-/** Spectra of all kernels together may take this much. */
+/** Spectra of all kernels together may take this much, and what becomes of pairs under their products no more. */
 const SPECTRA_BYTES = 2 ** 26;
 
-/** Bytes of the pairs under way: a few workgroups for every processor, and little enough to lie in a large GPU's cache from pass to pass. */
+/**
+ * Bytes of the pairs under way for one kernel: a few workgroups for every processor, and little enough to lie in a large GPU's cache from pass
+ * to pass. Up to 4 kernels of a bank have as many pairs, and so as many workgroups a pass; beyond, SPECTRA_BYTES leaves fewer.
+ */
 const PAIRS_BYTES = 2 ** 24;
 
 /** Pairs of one dispatch, which has two workgroups a pair along an axis of at most 65,535. */
@@ -48,11 +52,17 @@ export function workgroupOf({ storage, threads }: Pick<TileLimits, 'storage' | '
 	return { points, threads: Math.max(1, Math.min(points / 8, powerBelow(threads))) };
 }
 
-/** The largest rows and columns of any window; a window of zeros counts as one tap. */
-const windowOf = ({ windows }: Problem): Extent => ({
-	height: Math.max(1, ...windows.map(({ rows }) => rows)),
-	width: Math.max(1, ...windows.map(({ cols }) => cols)),
-});
+/**
+ * The smallest window that holds those of all kernels: they read the same regions, so that a bank is one transform forward. It is at most as
+ * large as the bank's kernels, zeros included.
+ */
+export const fftFrame = ({ windows }: Problem): WindowFrame => unionOf(windows);
+
+/** Rows and columns of the frame; one of zeros counts as one tap. */
+function frameExtent(problem: Problem): Extent {
+	const { rows, cols } = fftFrame(problem);
+	return { height: Math.max(1, rows), width: Math.max(1, cols) };
+}
 
 function magnitudeOf({ taps }: KernelWindow): number {
 	let sum = 0;
@@ -120,6 +130,7 @@ function tileSide(outputs: number, most: number, quads: boolean): number {
 	return largest === 0 ? 0 : Math.min(largest, roundUp(Math.ceil(whole / Math.ceil(whole / largest)), step));
 }
 
+/** What all pairs cost: each once, and once for each kernel of the bank. Undefined where transforms are too short for a tile. */
 function layoutOf(problem: Problem, size: Extent, window: Extent, points: number): FftLayout | undefined {
 	const plane = planeOf(problem);
 	const tile = {
@@ -129,22 +140,27 @@ function layoutOf(problem: Problem, size: Extent, window: Extent, points: number
 	if (tile.height === 0 || tile.width === 0) return undefined;
 	const [n, channels] = problem.output.sizes;
 	const { rows, columns } = pairsOf(plane, tile);
-	const pairs = n * channels * rows * columns;
+	const kernels = problem.windows.length;
+	const pairs = n * (channels / kernels) * rows * columns;
 	const read = tile.height + window.height - 1;
 	const pixels = 2 * read * (tile.width + window.width - 1) * DTYPES[problem.image.dtype].bytes;
 	const results = 2 * tile.height * tile.width * (DTYPES[problem.output.dtype].bytes + (interleaves(problem) ? 8 : 0));
 	// columns side by side in a workgroup are the run that it reads and writes
 	const scattered = Math.max(1, SECTOR / (COMPLEX_BYTES * (points / size.height)));
-	const spectrum = size.width * COMPLEX_BYTES * (read + tile.height) * (1 + scattered);
+	const row = size.width * COMPLEX_BYTES * (1 + scattered);
 	const product = size.height * size.width * COMPLEX_BYTES * scattered;
-	const passes = 2 * ((radices(size.height) as number[]).length + (radices(size.width) as number[]).length);
+	const passes = (radices(size.height) as number[]).length + (radices(size.width) as number[]).length;
 	return {
 		size,
 		tile,
-		bytes: pairs * (2 * pixels + spectrum + product + results),
-		work: pairs * size.height * size.width * passes,
+		bytes: pairs * (2 * pixels + read * row + kernels * (tile.height * row + product + results)),
+		work: pairs * size.height * size.width * passes * (1 + kernels),
 	};
 }
+
+/** The tiles of transforms of a size, and what they cost. */
+export const fftLayoutOf = (problem: Problem, size: Extent, limits: Pick<TileLimits, 'storage' | 'threads'>): FftLayout | undefined =>
+	layoutOf(problem, size, frameExtent(problem), workgroupOf(limits).points);
 
 /** The cheapest tiles by `cost`, or the reason why there are none. */
 export function fftLayout(
@@ -153,7 +169,7 @@ export function fftLayout(
 	cost: (layout: FftLayout) => number,
 ): { layout: FftLayout; why?: undefined } | { layout?: undefined; why: string } {
 	const { points } = workgroupOf(limits);
-	const window = windowOf(problem);
+	const window = frameExtent(problem);
 	if (Math.max(window.height, window.width) > points / 2) {
 		return { why: `a kernel side is beyond ${points / 2}, half of the longest transform in the ${limits.storage} bytes of a workgroup` };
 	}
@@ -163,8 +179,8 @@ export function fftLayout(
 	let best: { layout: FftLayout; cost: number } | undefined;
 	for (const height of lengths.filter((n) => n >= window.height)) {
 		for (const width of lengths.filter((n) => n >= window.width)) {
-			const bytes = height * width * COMPLEX_BYTES;
-			if (bytes * problem.windows.length > Math.min(SPECTRA_BYTES, limits.buffer / 2) || bytes > limits.binding) continue;
+			const spectra = height * width * COMPLEX_BYTES * problem.windows.length;
+			if (spectra > Math.min(SPECTRA_BYTES, limits.buffer / 2, limits.binding)) continue;
 			const layout = layoutOf(problem, { height, width }, window, points);
 			if (layout === undefined) continue;
 			const { output } = problem;
@@ -183,9 +199,11 @@ export function fftLayout(
 	};
 }
 
-/** Pairs whose spectra lie in memory at a time. */
-export const pairsAtATime = (size: Extent): number =>
-	Math.max(1, Math.min(MOST_PAIRS, Math.floor(PAIRS_BYTES / (size.height * size.width * COMPLEX_BYTES))));
+/** Pairs under way at a time, each with a spectrum for every kernel. @param most bytes of a binding */
+export function pairsAtATime({ height, width }: Extent, kernels: number, most: number): number {
+	const bytes = Math.min(kernels * PAIRS_BYTES, SPECTRA_BYTES, most);
+	return Math.max(1, Math.min(MOST_PAIRS, Math.floor(bytes / (kernels * height * width * COMPLEX_BYTES))));
+}
 
 // ── tables ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -249,16 +267,22 @@ function transformLine(data: Float64Array, start: number, step: number, roots: F
 /** log2 of what a kernel's spectrum is scaled down by: its taps then add up to a magnitude from 1 to 2. */
 const exponentOf = (magnitude: number): number => (magnitude === 0 ? 0 : Math.floor(Math.log2(magnitude)));
 
-/** conj(F taps) / (h·w) · 2^−exponent in float32, in the order of the shader's passes; real and imaginary parts in turn. */
-export function spectrumOf(window: KernelWindow, { height, width }: Extent): Float32Array {
+/**
+ * conj(F taps) / (h·w) · 2^−exponent in float32, in the order of the shader's passes; real and imaginary parts in turn.
+ *
+ * @param row of its frame on which the window begins, and column
+ */
+export function spectrumOf(window: KernelWindow, { height, width }: Extent, [row, col]: PerPlaneAxis = [0, 0]): Float32Array {
 	const data = new Float64Array(2 * height * width);
 	const unit = 2 ** -exponentOf(magnitudeOf(window));
 	for (let j = 0; j < window.rows; j++) {
-		for (let i = 0; i < window.cols; i++) data[2 * (j * width + i)] = Number(window.taps[j * window.cols + i]) * unit;
+		for (let i = 0; i < window.cols; i++) {
+			data[2 * ((row + j) * width + col + i)] = Number(window.taps[j * window.cols + i]) * unit;
+		}
 	}
 	const [across, down] = [rootsOfUnity(width), rootsOfUnity(height)];
 	const line = new Float64Array(2 * Math.max(height, width));
-	for (let j = 0; j < window.rows; j++) transformLine(data, j * width, 1, across, line);
+	for (let j = row; j < row + window.rows; j++) transformLine(data, j * width, 1, across, line);
 	for (let i = 0; i < width; i++) transformLine(data, i, width, down, line);
 	const [rows, columns] = [placesOf(height), placesOf(width)];
 	const spectrum = new Float32Array(data.length);
@@ -285,19 +309,37 @@ export interface FftTables {
 	/** Roots of unity of the columns' and of the rows' transforms. */
 	readonly rootsY: Section;
 	readonly rootsX: Section;
-	readonly kernels: readonly FftKernel[];
-}
-
-interface FftKernel {
-	readonly taps: Section;
-	readonly spectrum: Section;
-	/** Sum of the taps, and log2 of that of their magnitudes, rounded down. */
-	readonly weight: number;
-	readonly exponent: number;
+	/** Facts and taps of all kernels. */
+	readonly kernels: Section;
+	readonly spectra: readonly Section[];
+	/** log2 of the largest Σ|tap|, rounded down. */
+	readonly magnitudeExponent: number;
 }
 
 /** Offsets of bindings: WebGPU's default, which no device may exceed. */
 const OFFSET = 256;
+
+/** Words of a kernel's facts in the shader's table. */
+const FACTS = 8;
+
+/** Where a window begins in the frame. */
+const within = (window: KernelWindow, frame: WindowFrame): PerPlaneAxis =>
+	window.rows === 0 ? [0, 0] : [window.first[0] - frame.first[0], window.first[1] - frame.first[1]];
+
+/** As the shader reads kernels: what it must know of each, then all taps. */
+function kernelTable(problem: Problem): Uint32Array {
+	const frame = fftFrame(problem);
+	const facts: number[] = [];
+	const taps: number[] = [];
+	for (const window of problem.windows) {
+		let weight = 0;
+		for (const tap of window.taps) weight += Number(tap);
+		const at = FACTS * problem.windows.length + taps.length;
+		facts.push(singleBits(weight), exponentOf(magnitudeOf(window)), at, window.rows, window.cols, ...within(window, frame), 0);
+		for (const tap of window.taps) taps.push(singleBits(Number(tap)));
+	}
+	return Uint32Array.from([...facts, ...taps]);
+}
 
 /** Everything that all pieces read, in one buffer. */
 export function fftTables(problem: Problem, size: Extent): FftTables {
@@ -310,19 +352,16 @@ export function fftTables(problem: Problem, size: Extent): FftTables {
 		return section;
 	};
 	const roots = (n: number) => new Uint32Array(Float32Array.from(rootsOfUnity(n)).buffer);
-	const epilogues = put(epilogueWords(problem));
-	const [rootsY, rootsX] = [put(roots(size.height)), put(roots(size.width))];
-	const kernels = problem.windows.map((window): FftKernel => {
-		let weight = 0;
-		for (const tap of window.taps) weight += Number(tap);
-		return {
-			taps: put(Uint32Array.from(window.taps as Float64Array, (tap) => singleBits(Number(tap)))),
-			spectrum: put(new Uint32Array(spectrumOf(window, size).buffer)),
-			weight,
-			exponent: exponentOf(magnitudeOf(window)),
-		};
-	});
+	const frame = fftFrame(problem);
+	const sections = {
+		epilogues: put(epilogueWords(problem)),
+		rootsY: put(roots(size.height)),
+		rootsX: put(roots(size.width)),
+		kernels: put(kernelTable(problem)),
+		// one after the other without gaps: each is a multiple of OFFSET
+		spectra: problem.windows.map((window) => put(new Uint32Array(spectrumOf(window, size, within(window, frame)).buffer))),
+	};
 	const words = new Uint32Array(end / 4);
 	for (const part of parts) words.set(part.words, part.offset / 4);
-	return { words, epilogues, rootsY, rootsX, kernels };
+	return { words, ...sections, magnitudeExponent: Math.max(...problem.windows.map((window) => exponentOf(magnitudeOf(window)))) };
 }
