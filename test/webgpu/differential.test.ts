@@ -52,10 +52,10 @@ const BANKS = 8;
 const paths = new Map<string, number>();
 
 describe.each([
-	{ robustness: true, limits: undefined, usual: 72 },
-	{ robustness: false, limits: undefined, usual: 72 },
-	{ robustness: true, limits: { piece: 8192, blocked: 1 }, usual: 30 },
-	{ robustness: false, limits: { blocked: 1, storage: 4096, threads: 16 }, usual: 30 },
+	{ robustness: true, limits: undefined, usual: 96 },
+	{ robustness: false, limits: undefined, usual: 96 },
+	{ robustness: true, limits: { piece: 8192, blocked: 1 }, usual: 40 },
+	{ robustness: false, limits: { blocked: 1, storage: 4096, threads: 16 }, usual: 40 },
 ])('webgpu against the oracle, robustness $robustness, limits $limits', ({ robustness, limits, usual }) => {
 	const cases = ASKED ?? usual * SHARE;
 	const banks = ASKED ?? (limits === undefined ? 0 : BANKS * SHARE);
