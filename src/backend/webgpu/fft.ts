@@ -187,7 +187,8 @@ export function fftLayout(
 	const { points } = workgroupOf(limits);
 	const window = frameExtent(problem);
 	if (Math.max(window.height, window.width) > points / 2) {
-		return { why: `a kernel side is beyond ${points / 2}, half of the longest transform in the ${limits.storage} bytes of a workgroup` };
+		const subject = problem.windows.length === 1 ? 'a kernel side' : `a side of the ${window.height}x${window.width} that hold all kernels`;
+		return { why: `${subject} is beyond ${points / 2}, half of the longest transform in the ${limits.storage} bytes of a workgroup` };
 	}
 	const lengths: number[] = [];
 	for (let n = SHORTEST; n <= points; n *= 2) lengths.push(n);
