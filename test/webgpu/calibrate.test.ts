@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { libraryVersion, saveDevice } from '../../src/backend/native/calibration.ts';
 import { openWebGpu as openMeasured } from '../../src/backend/registry.ts';
-import { calibrateDevice } from '../../src/backend/webgpu/calibrate.ts';
+import { calibrateDevice, ratesOf } from '../../src/backend/webgpu/calibrate.ts';
 import { candidates } from '../../src/backend/webgpu/candidates.ts';
 import { AXES, tunedFor, tuningOf } from '../../src/backend/webgpu/tuning.ts';
 import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
@@ -49,6 +49,13 @@ describe('a tuning that was measured', () => {
 		// 8 kernels: 9 transforms instead of 16
 		const eight = milliseconds({ fft: 1e7, fftBytes: 1e15 }, 8);
 		expect((eight - latency) / (work - latency)).toBeCloseTo(9 / 2, 2);
+	});
+
+	it('has no rates from a clock that stands still or runs backwards', () => {
+		const one = { shader: 'fft', moved: 'fftBytes', products: 4e9, bytes: 2e8 };
+		expect(ratesOf([0, -3, 1e-6, Number.NaN].map((least) => ({ ...one, least })))).toEqual({});
+		const timed = [0, 4, 8].map((least) => ({ ...one, least }));
+		expect(ratesOf(timed)).toEqual({ fft: 1e9, fftBytes: 5e7 });
 	});
 
 	it('has axes that begin with the general row', () => {

@@ -3,7 +3,8 @@
  * finite, seams. Replay: FALTUNG_SEED=… FALTUNG_CASES=1 npx vitest run test/webgpu/fft.test.ts
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fftLayout, pairsAtATime, placesOf, rootsOfUnity, spectrumOf } from '../../src/backend/webgpu/fft.ts';
+import { fftGrain, fftLayout, pairsAtATime, placesOf, rootsOfUnity, spectrumOf } from '../../src/backend/webgpu/fft.ts';
+import { chooseSizes } from '../../src/backend/webgpu/tiler.ts';
 import { tuningOf } from '../../src/backend/webgpu/tuning.ts';
 import { openWebGpu, type WebGpu } from '../../src/backend/webgpu/webgpu.ts';
 import { fftModel } from '../../src/core/bounds.ts';
@@ -204,6 +205,25 @@ describe('a bank', () => {
 		// what each further kernel moves is the same
 		expect((nine.bytes - one.bytes) / (two.bytes - one.bytes)).toBeCloseTo(8, 9);
 		expect(two.bytes - one.bytes).toBeLessThan(0.8 * one.bytes);
+	});
+
+	it('takes pieces that hold whole banks, of large kernels too', () => {
+		const gpu = { ...limits, products: 2 ** 36 };
+		const software = { ...limits, products: 2 ** 28 };
+		for (const [side, kernels, within] of [
+			[63, 16, gpu], // 16 results of the tiles that suit one kernel are more than a piece
+			[127, 8, gpu],
+			[31, 32, software],
+			[127, 2, software], // too many multiply-adds, were all tiles summed directly
+		] as const) {
+			const bank = Array.from({ length: kernels }, () => ragged(side, side));
+			const problem = problemOf({ dtype: 'float32', kernelDtype: 'float32', sizes: [1, 1, 4096, 4096], bank });
+			const { layout } = fftLayout(problem, within, ({ work, bytes }) => work + bytes);
+			if (layout === undefined) throw new Error('no layout');
+			const [, channels] = chooseSizes(problem, within, side ** 2, fftGrain(problem, layout.tile));
+			expect(channels, `${side} ${kernels}`).toBe(layout.shared ? kernels : 1);
+			expect(layout.shared, `${side} ${kernels}`).toBe(within === gpu || side === 31);
+		}
 	});
 
 	it('has spectra under way in bounded memory', () => {

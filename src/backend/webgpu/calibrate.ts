@@ -128,6 +128,21 @@ interface Runner {
 	result: Uint8Array | undefined;
 }
 
+/** Milliseconds that no pass over an image takes: a clock that says less stands still, or runs backwards. */
+const LEAST_TIME = 1e-3;
+
+/** The best rates of what was timed. None comes from a time that is none: the file that holds it would be refused, with all else in it. */
+export function ratesOf(
+	timed: readonly (Pick<Runner, 'products' | 'bytes' | 'least'> & { readonly shader: string; readonly moved: string })[],
+): Record<string, number> {
+	const rates: Record<string, number> = {};
+	for (const { shader, moved, products, bytes, least } of timed.filter(({ least }) => least >= LEAST_TIME)) {
+		rates[shader] = Math.max(rates[shader] ?? 0, products / least);
+		rates[moved] = Math.max(rates[moved] ?? 0, bytes / least);
+	}
+	return rates;
+}
+
 class DeviceCalibration {
 	readonly #gpu: WebGpu;
 	readonly #watch: Stopwatch;
@@ -262,25 +277,24 @@ class DeviceCalibration {
 
 	/** How fast each shader is with the variants that were chosen. */
 	async #rates(): Promise<Record<string, number>> {
-		const rates: Record<string, number> = {};
 		const found: { rated: (typeof RATES)[number]; side: number; one: Runner }[] = [];
 		for (const rated of RATES) {
-			const { shader, algorithm, sides, moved } = rated;
+			const { shader, algorithm, sides } = rated;
 			for (const side of sides) {
 				if (this.#late) break;
 				this.#options.onProgress?.(`${shader} ${side} x ${side}`);
 				const one = await this.#open(this.#tuning, algorithm, side, 1, []);
 				await this.#time([one], ROUNDS);
 				this.#close(one);
-				rates[shader] = Math.max(rates[shader] ?? 0, one.products / one.least);
-				rates[moved] = Math.max(rates[moved] ?? 0, one.bytes / one.least);
 				found.push({ rated, side, one });
 			}
 		}
+		const rates = ratesOf(found.map(({ rated, one }) => ({ ...rated, ...one })));
 		for (const { rated, side, one } of found) {
 			const { algorithm, shader, moved } = rated;
-			const fitted = Math.max(one.products / (rates[shader] as number), one.bytes / (rates[moved] as number));
-			this.#points.push({ axis: 'rate', algorithm, variant: [], side, outputs: one.outputs, measured: one.least, fitted });
+			const { [shader]: rate, [moved]: bytes } = rates;
+			const fitted = rate === undefined || bytes === undefined ? {} : { fitted: Math.max(one.products / rate, one.bytes / bytes) };
+			this.#points.push({ axis: 'rate', algorithm, variant: [], side, outputs: one.outputs, measured: one.least, ...fitted });
 		}
 		return rates;
 	}

@@ -287,7 +287,7 @@ function fft(problem: Problem, facts: Facts, wish: PlanWish): Answer {
 		products: 0,
 		transforms: { ...layout, grain: fftGrain(problem, tile), milliseconds: time(layout) },
 	});
-	const shared = kernels === 1 ? '' : `, forward once for all ${kernels} kernels`;
+	const shared = kernels === 1 || !layout.shared ? '' : `, forward once for all ${kernels} kernels`;
 	return { plan, why: `transforms of ${size.height}x${size.width}, two tiles at once${shared}` };
 }
 

@@ -12,7 +12,7 @@ import { roundUp } from './buffers.ts';
 import { arrangementOf, singleBits } from './direct.ts';
 import { epilogueWords } from './jobs.ts';
 import { QUAD } from './quads.ts';
-import { type Grain, pieceNeeds, type TileLimits } from './tiler.ts';
+import { BANK_PRODUCTS, type Grain, pieceNeeds, type TileLimits } from './tiler.ts';
 
 /** Bytes of a complex number. */
 export const COMPLEX_BYTES = 8;
@@ -119,6 +119,8 @@ export interface FftLayout {
 	readonly bytes: number;
 	/** Complex numbers of all transforms, times the passes of both axes. */
 	readonly work: number;
+	/** A piece has room for a pair of tiles under all kernels of the bank: one transform forward is enough for them. */
+	readonly shared: boolean;
 }
 
 /** About equal tiles of at most `most` outputs. */
@@ -130,8 +132,19 @@ function tileSide(outputs: number, most: number, quads: boolean): number {
 	return largest === 0 ? 0 : Math.min(largest, roundUp(Math.ceil(whole / Math.ceil(whole / largest)), step));
 }
 
-/** What all pairs cost: each once, and once for each kernel of the bank. Undefined where transforms are too short for a tile. */
-function layoutOf(problem: Problem, size: Extent, window: Extent, points: number): FftLayout | undefined {
+/** A pair of tiles under all kernels of the bank fits a piece. */
+function sharesPiece(problem: Problem, grain: Grain, limits: TileLimits): boolean {
+	const { windows, output } = problem;
+	if (windows.length === 1 || grain.sums) return true;
+	const work = Math.max(1, ...windows.map(({ taps }) => taps.length));
+	const bank = [1, windows.length, Math.min(output.sizes[2], grain.height), Math.min(output.sizes[3], grain.width)] as const;
+	const needs = pieceNeeds(problem, bank, work);
+	const cap = Math.min(limits.binding, limits.buffer, limits.piece);
+	return Math.max(needs.input, needs.output, needs.tables) <= cap && needs.products <= BANK_PRODUCTS * limits.products;
+}
+
+/** What all pairs cost: each once, or where they do not share it for each kernel, and back for each kernel of the bank. Undefined where transforms are too short for a tile. */
+function layoutOf(problem: Problem, size: Extent, window: Extent, points: number, limits?: TileLimits): FftLayout | undefined {
 	const plane = planeOf(problem);
 	const tile = {
 		height: tileSide(plane.height, size.height - window.height + 1, false),
@@ -150,11 +163,14 @@ function layoutOf(problem: Problem, size: Extent, window: Extent, points: number
 	const row = size.width * COMPLEX_BYTES * (1 + scattered);
 	const product = size.height * size.width * COMPLEX_BYTES * scattered;
 	const passes = (radices(size.height) as number[]).length + (radices(size.width) as number[]).length;
+	const shared = limits === undefined || sharesPiece(problem, fftGrain(problem, tile), limits);
+	const forward = shared ? 1 : kernels;
 	return {
 		size,
 		tile,
-		bytes: pairs * (2 * pixels + read * row + kernels * (tile.height * row + product + results)),
-		work: pairs * size.height * size.width * passes * (1 + kernels),
+		bytes: pairs * (forward * (2 * pixels + read * row) + kernels * (tile.height * row + product + results)),
+		work: pairs * size.height * size.width * passes * (forward + kernels),
+		shared,
 	};
 }
 
@@ -171,7 +187,8 @@ export function fftLayout(
 	const { points } = workgroupOf(limits);
 	const window = frameExtent(problem);
 	if (Math.max(window.height, window.width) > points / 2) {
-		return { why: `a kernel side is beyond ${points / 2}, half of the longest transform in the ${limits.storage} bytes of a workgroup` };
+		const subject = problem.windows.length === 1 ? 'a kernel side' : `a side of the ${window.height}x${window.width} that hold all kernels`;
+		return { why: `${subject} is beyond ${points / 2}, half of the longest transform in the ${limits.storage} bytes of a workgroup` };
 	}
 	const lengths: number[] = [];
 	for (let n = SHORTEST; n <= points; n *= 2) lengths.push(n);
@@ -181,7 +198,7 @@ export function fftLayout(
 		for (const width of lengths.filter((n) => n >= window.width)) {
 			const spectra = height * width * COMPLEX_BYTES * problem.windows.length;
 			if (spectra > Math.min(SPECTRA_BYTES, limits.buffer / 2, limits.binding)) continue;
-			const layout = layoutOf(problem, { height, width }, window, points);
+			const layout = layoutOf(problem, { height, width }, window, points, limits);
 			if (layout === undefined) continue;
 			const { output } = problem;
 			const grain = fftGrain(problem, layout.tile);

@@ -94,6 +94,12 @@ export interface Grain {
 	readonly sums: boolean;
 }
 
+/**
+ * A grain of the whole bank may take so many times a piece's multiply-adds: they are the sums of tiles that are all summed directly, where transforms need
+ * a hundredth of them; without it the banks of large kernels, which gain most, would be transformed kernel by kernel.
+ */
+export const BANK_PRODUCTS = 8;
+
 const FINEST: Grain = { height: 1, width: 1, sums: false };
 
 /** What a piece of these sizes takes: bytes, rows of the result padded to whole quads, and multiply-adds. */
@@ -136,11 +142,13 @@ export function chooseSizes(problem: Problem, limits: TileLimits, work: number, 
 	const fits = (sizes: Sizes): boolean => {
 		const needs = pieceNeeds(problem, sizes, work);
 		const [n, k, rows, cols] = sizes;
-		const single = n === 1 && (k === 1 || grain.sums) && rows <= grain.height && cols <= grain.width;
+		const least = n === 1 && rows <= grain.height && cols <= grain.width;
+		const single = least && (k === 1 || grain.sums);
+		const most = limits.products * (least && k <= problem.windows.length ? BANK_PRODUCTS : 1);
 		return (
 			Math.max(needs.input, needs.output, needs.tables) <= cap &&
 			(!grain.sums || needs.sums <= Math.min(limits.binding, limits.buffer)) &&
-			(single || needs.products <= limits.products) &&
+			(single || needs.products <= most) &&
 			needs.input / DTYPES[problem.image.dtype].bytes < 2 ** 31 &&
 			needs.output / DTYPES[problem.output.dtype].bytes < 2 ** 31 &&
 			also(sizes)
