@@ -25,48 +25,80 @@ static struct {
 /* ── which processor each worker runs on ── */
 
 #ifdef __linux__
-static _Thread_local int self = -1;                /* of pool.threads */
+static _Thread_local int self = -1;             /* of pool.threads */
 static atomic_int processors[CONV_MAX_THREADS]; /* of each worker that has work, and one more; 0: none */
 
-/* A processor of `allowed` that no worker uses, or -1. */
-static int free_processor(const cpu_set_t *allowed) {
-	cpu_set_t taken;
-	CPU_ZERO(&taken);
+/* Workers whose mask another one narrowed, and what it was. */
+static pthread_mutex_t moving = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int narrowed[CONV_MAX_THREADS];
+static cpu_set_t allowed_before[CONV_MAX_THREADS];
+
+static void note_processor(int at) { atomic_store_explicit(&processors[self], at + 1, memory_order_relaxed); }
+
+/* The processors of `allowed` that no worker uses. */
+static cpu_set_t free_processors(const cpu_set_t *allowed) {
+	cpu_set_t left = *allowed;
 	for (int k = 0; k < CONV_MAX_THREADS; k++) {
 		const int at = atomic_load_explicit(&processors[k], memory_order_relaxed);
-		if (at > 0 && at <= CPU_SETSIZE) CPU_SET(at - 1, &taken);
+		if (at > 0 && at <= CPU_SETSIZE) CPU_CLR(at - 1, &left);
 	}
-	for (int k = 0; k < CPU_SETSIZE; k++)
-		if (CPU_ISSET(k, allowed) && !CPU_ISSET(k, &taken)) return k;
-	return -1;
+	return left;
 }
 
-/*
- * Of two workers on one processor the later one moves, by a mask that names one processor, and is free again at once: where it
- * runs then is the system's business. Two threads that began on one processor shared it for the first 15 ms and more on a
- * virtual machine whose kernel packs threads (4096 x 4096 float32, K = 5).
- */
+static void widen_again(void) {
+	if (!atomic_load_explicit(&narrowed[self], memory_order_relaxed)) return;
+	pthread_mutex_lock(&moving);
+	sched_setaffinity(0, sizeof(cpu_set_t), &allowed_before[self]);
+	atomic_store_explicit(&narrowed[self], 0, memory_order_relaxed);
+	pthread_mutex_unlock(&moving);
+}
+
 void conv_pool_spread(void) {
 	const int here = sched_getcpu();
 	if (self < 0 || here < 0) return;
-	atomic_store_explicit(&processors[self], here + 1, memory_order_relaxed);
+	widen_again();
+	note_processor(here);
 	int alone = 1;
 	for (int k = 0; k < self; k++) alone &= atomic_load_explicit(&processors[k], memory_order_relaxed) != here + 1;
-	cpu_set_t allowed, one;
+	cpu_set_t allowed;
 	if (alone || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-	const int to = free_processor(&allowed);
-	if (to < 0) return;
-	CPU_ZERO(&one);
-	CPU_SET(to, &one);
-	if (sched_setaffinity(0, sizeof one, &one) != 0) return;
+	const cpu_set_t left = free_processors(&allowed);
+	/* by a mask that it holds for a moment only: where it runs then is the system's business */
+	if (CPU_COUNT(&left) == 0 || sched_setaffinity(0, sizeof left, &left) != 0) return;
+	note_processor(sched_getcpu());
 	sched_setaffinity(0, sizeof allowed, &allowed);
-	atomic_store_explicit(&processors[self], to + 1, memory_order_relaxed);
+}
+
+/*
+ * A worker that begins keeps the next one that has not begun off the processors that are in use: woken onto this one, it would wait for the end of
+ * a time slice before it could go anywhere by itself.
+ */
+static void make_room(int workers) {
+	const int here = sched_getcpu();
+	if (here < 0) return;
+	widen_again();
+	note_processor(here);
+	for (int k = 1; k < workers; k++) {
+		const int other = (self + k) % workers;
+		if (atomic_load_explicit(&processors[other], memory_order_relaxed) != 0) continue;
+		pthread_mutex_lock(&moving);
+		cpu_set_t *allowed = &allowed_before[other];
+		if (!atomic_load_explicit(&narrowed[other], memory_order_relaxed) &&
+		    pthread_getaffinity_np(pool.threads[other], sizeof *allowed, allowed) == 0) {
+			const cpu_set_t left = free_processors(allowed);
+			if (CPU_COUNT(&left) > 0 && pthread_setaffinity_np(pool.threads[other], sizeof left, &left) == 0)
+				atomic_store_explicit(&narrowed[other], 1, memory_order_relaxed);
+		}
+		pthread_mutex_unlock(&moving);
+		return;
+	}
 }
 
 static void begin_worker(int index) { self = index; }
 static void rest_worker(void) { atomic_store_explicit(&processors[self], 0, memory_order_relaxed); }
 #else
 void conv_pool_spread(void) {}
+static void make_room(int workers) { (void)workers; }
 static void begin_worker(int index) { (void)index; }
 static void rest_worker(void) {}
 #endif
@@ -107,7 +139,9 @@ static void *worker(void *index) {
 		if (pool.first == NULL) break; /* stopping, and nothing left to do */
 		int slot;
 		conv_task *task = take(&slot);
+		const int workers = pool.count, more_to_come = task->slots < task->threads;
 		pthread_mutex_unlock(&lock);
+		if (more_to_come) make_room(workers);
 		task->work(task, slot);
 		rest_worker();
 		pthread_mutex_lock(&lock);
