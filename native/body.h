@@ -16,9 +16,26 @@
 #define PASTE(a, b) PASTE_(a, b)
 #define NAME(name) PASTE(name, ISA)
 
+/* What row sums take as it lies (slide.h). */
+#define PIXELS_AS_THEY_LIE(vector, p, from) ((vector)_mm512_loadu_si512(p))
+#define PIXELS_f32(vector, p, from)                 \
+	((from) == CONV_U8    ? LOAD_u8_f32(vector, p)  \
+	 : (from) == CONV_U16 ? LOAD_u16_f32(vector, p) \
+	 : (from) == CONV_I16 ? LOAD_i16_f32(vector, p) \
+	 : (from) == CONV_F16 ? LOAD_f16_f32(vector, p) \
+	                      : PIXELS_AS_THEY_LIE(vector, p, from))
+#define NO_SOURCES(X)
+#define SOURCES_f32(X) X(u8, CONV_U8, 1) X(u16, CONV_U16, 2) X(i16, CONV_I16, 2) X(f16, CONV_F16, 2)
+
 #define ACC f32
 #define T float
 #define MULADD MULADD_f32
+#ifdef SLIDE_f32
+#define SLIDE SLIDE_f32
+#define PIXELS PIXELS_f32
+#define SOURCES SOURCES_f32
+#include "slide.h"
+#endif
 #include "direct.h"
 #include "strip.h"
 #include "separable.h"
@@ -26,10 +43,19 @@
 #undef ACC
 #undef T
 #undef MULADD
+#undef SLIDE
+#undef PIXELS
+#undef SOURCES
 
 #define ACC f64
 #define T double
 #define MULADD MULADD_f64
+#ifdef SLIDE_f64
+#define SLIDE SLIDE_f64
+#define PIXELS PIXELS_AS_THEY_LIE
+#define SOURCES NO_SOURCES
+#include "slide.h"
+#endif
 #include "direct.h"
 #include "strip.h"
 #include "separable.h"
@@ -37,6 +63,9 @@
 #undef ACC
 #undef T
 #undef MULADD
+#undef SLIDE
+#undef PIXELS
+#undef SOURCES
 
 #define ACC i16
 #define T uint16_t /* modulo 2^16: unsigned, since signed overflow is undefined */
@@ -52,6 +81,12 @@
 #define ACC i64
 #define T uint64_t
 #define MULADD MULADD_i64
+#ifdef SLIDE_i64
+#define SLIDE SLIDE_i64
+#define PIXELS PIXELS_AS_THEY_LIE
+#define SOURCES NO_SOURCES
+#include "slide.h"
+#endif
 #include "direct.h"
 #include "strip.h"
 #include "separable.h"
@@ -59,6 +94,9 @@
 #undef ACC
 #undef T
 #undef MULADD
+#undef SLIDE
+#undef PIXELS
+#undef SOURCES
 
 #include "transpose.h"
 #define ACC f32
@@ -105,6 +143,11 @@
 #define GROUP_JOIN(isa, acc) GROUP_JOIN_(isa, acc)
 #define GROUP_OF(acc) GROUP_JOIN(ISA, acc)
 
+#ifdef SLIDE_f32
+#define ROW_SUMS_FROM(name, dtype, element) [dtype] = NAME(row_sums_##name##_f32),
+#else
+#define ROW_SUMS_FROM(name, dtype, element)
+#endif
 #define BOX(acc) {NAME(box_scale_##acc), NAME(box_double_##acc), NAME(box_down_##acc), NAME(box_up_##acc)}
 
 extern const conv_isa NAME(conv_isa);
@@ -116,6 +159,7 @@ const conv_isa NAME(conv_isa) = {
 	.group = {GROUP_OF(f32), GROUP_OF(f64), GROUP_OF(i16), GROUP_OF(i64)},
 	.fft = {&NAME(fft_f32), &NAME(fft_f64)},
 	.row_sums = {NAME(row_sums_f32), NAME(row_sums_f64), NAME(row_sums_i16), NAME(row_sums_i64)},
+	.row_sums_from = {SOURCES_f32(ROW_SUMS_FROM)},
 	.column_sums = {NAME(column_sums_f32), NAME(column_sums_f64), NAME(column_sums_i16), NAME(column_sums_i64)},
 	.box = {BOX(f32), BOX(f64), BOX(i16), BOX(i64)},
 	.load = NAME(loads),

@@ -76,6 +76,8 @@ typedef struct conv_row_call {
 	const void *ahead; /* a row that will be read soon, at the same columns; or NULL */
 } conv_row_call;
 
+typedef void (*conv_row_fn)(const conv_row_call *call);
+
 /* to[o][x] = add[o][x] + sum over k of taps[k] * lines[o + k][x], from the top. */
 typedef struct conv_column_call {
 	const void *const *lines;
@@ -206,7 +208,8 @@ typedef struct conv_isa {
 	conv_strip_fn strip[CONV_VECTOR_ACCUMULATORS];
 	int group[CONV_VECTOR_ACCUMULATORS]; /* most outputs of one call */
 	const conv_fft_kernels *fft[2];      /* f32, f64 */
-	void (*row_sums[CONV_VECTOR_ACCUMULATORS])(const conv_row_call *call);
+	conv_row_fn row_sums[CONV_VECTOR_ACCUMULATORS];
+	conv_row_fn row_sums_from[CONV_DTYPES]; /* CONV_ACC_F32 from pixels of a dtype as they lie, without offsets; NULL: none */
 	void (*column_sums[CONV_VECTOR_ACCUMULATORS])(const conv_column_call *call);
 	conv_box_fns box[CONV_VECTOR_ACCUMULATORS];
 	const conv_load_fn (*load)[CONV_DTYPES];         /* [accumulator][dtype]; NULL: no such pair */

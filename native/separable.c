@@ -80,10 +80,16 @@ typedef struct middle {
 /* Below this the two packed edges cost more than packing the whole row (as in tile.c). */
 #define PACK_BELOW 192
 
+/* What sums rows of pixels that are to be widened first; NULL: they must be packed. */
+static conv_row_fn row_sums_from(const conv_exec *e, const conv_tile *t) {
+	const int lies = e->accumulator == CONV_ACC_F32 && t->buffers->image_strides[3] == 1 && !e->plans[t->m].offsets;
+	return lies ? e->isa->row_sums_from[e->p.image_dtype] : NULL;
+}
+
 static middle read_in_place(const conv_exec *e, const conv_tile *t, int64_t lead) {
 	const conv_window *w = &e->p.windows[t->m];
 	const middle none = {t->x1, t->x1};
-	if (!conv_lies_ready(e, t) || e->p.stride_x != 1) return none;
+	if (!(conv_lies_ready(e, t) || row_sums_from(e, t)) || e->p.stride_x != 1) return none;
 	int64_t x0 = -w->first_x > t->x0 ? -w->first_x : t->x0;
 	int64_t x1 = e->p.sizes[3] - w->first_x - (w->cols - 1) * e->p.dilation_x;
 	if (x1 > t->x1) x1 = t->x1;
@@ -101,6 +107,8 @@ typedef struct walk {
 	middle inside;
 	arena a;
 	int64_t length; /* bytes of a line */
+	conv_row_fn ready; /* sums rows in the accumulator's type */
+	conv_row_fn lying; /* those of the image where they lie */
 } walk;
 
 static char *ring_line(const walk *k, int64_t product, int64_t q) {
@@ -116,8 +124,8 @@ static const char *column_taps(const walk *k, int64_t product) {
 	return (const char *)k->plan->factors + product * (k->window->rows + k->window->cols) * k->e->bytes;
 }
 
-/* Row sums of outputs x0 .. x1-1 for every product; `input`: what lies under tap 0 of x0. */
-static void add_rows(const walk *k, int64_t q, int64_t x0, int64_t x1, const void *input, const void *ahead) {
+/* Row sums of outputs x0 .. x1-1 for every product by `sum`; `input`: what lies under tap 0 of x0. */
+static void add_rows(const walk *k, conv_row_fn sum, int64_t q, int64_t x0, int64_t x1, const void *input, const void *ahead) {
 	for (int64_t product = 0; product < k->plan->rank; product++) {
 		const conv_row_call call = {
 			.row = input,
@@ -128,14 +136,14 @@ static void add_rows(const walk *k, int64_t q, int64_t x0, int64_t x1, const voi
 			.width = conv_round_up(x1 - x0, k->e->lanes),
 			.ahead = product == 0 ? ahead : NULL,
 		};
-		k->e->isa->row_sums[k->e->accumulator](&call);
+		sum(&call);
 	}
 }
 
 static void add_packed(const walk *k, int64_t q, int64_t x0, int64_t x1, const char *row) {
 	if (x1 <= x0) return;
 	conv_pack_row(k->e, k->t, k->a.packed, row, k->window->first_x + x0 * k->e->p.stride_x, x1 - x0);
-	add_rows(k, q, x0, x1, k->a.packed, NULL);
+	add_rows(k, k->ready, q, x0, x1, k->a.packed, NULL);
 }
 
 /* The row sums of line q, which shows image row `position`. */
@@ -144,7 +152,7 @@ static void sum_row(const walk *k, int64_t q, int64_t position) {
 	const conv_tile *t = k->t;
 	const int64_t source = conv_source(&e->p.y, e->p.sizes[2], position), element = conv_dtype_bytes(e->p.image_dtype);
 	if (source < 0) {
-		add_rows(k, q, t->x0, t->x1, k->a.constant, NULL);
+		add_rows(k, k->ready, q, t->x0, t->x1, k->a.constant, NULL);
 		return;
 	}
 	const int64_t *strides = t->buffers->image_strides;
@@ -159,7 +167,7 @@ static void sum_row(const walk *k, int64_t q, int64_t position) {
 	/* in this order: an edge is rounded up to whole vectors and writes over the columns behind it */
 	const int64_t from = (k->window->first_x + k->inside.x0) * element;
 	add_packed(k, q, t->x0, k->inside.x0, row);
-	add_rows(k, q, k->inside.x0, k->inside.x1, row + from, next + from);
+	add_rows(k, k->lying, q, k->inside.x0, k->inside.x1, row + from, next + from);
 	add_packed(k, q, k->inside.x1, t->x1, row);
 }
 
@@ -203,6 +211,8 @@ static void compute_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 	}
 	k.cut = conv_cut_columns(e, t);
 	k.inside = read_in_place(e, t, k.cut.lead);
+	k.ready = e->isa->row_sums[e->accumulator];
+	k.lying = conv_lies_ready(e, t) ? k.ready : row_sums_from(e, t);
 	const int64_t dilation = w->rows > 1 ? e->p.dilation_y : 1;
 	const conv_strands strands = conv_strands_of(e->p.stride_y, dilation, w->rows);
 	for (int64_t y = t->y0; y < t->y1 && y < t->y0 + strands.apart; y++) {

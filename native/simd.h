@@ -3,6 +3,7 @@
  * stores, and that a value stays in a register, per ISA. Of a NaN a and a number b, minimum and maximum are b. Included by body.h. The locked
  * instructions of the pool's mutex make non-temporal stores visible before a run is reported; no fence of their own is needed.
  * WIDEN_*: one vector of pixels into the accumulator's type, where the instruction set has it (before: 60 cycles for 80 bytes into floats).
+ * SLIDE_*: the vector that begins k elements into `low`, which `high` follows; k must be a constant.
  * LOAD_*: likewise, as a value: gcc 12 converts floats to a vector of 64 bytes by halves, and joins these.
  * KEEP: gcc repeats a load in up to four multiply-adds instead of keeping it, and loads that straddle two lines then bind (groups of four
  * row sums reached 0.4 of the multiply-add peak of a Zen 5, kept 0.86).
@@ -20,8 +21,15 @@
 #define STREAM(p, v) _mm512_stream_si512((void *)(p), (__m512i)(v))
 #define MAX_f32(a, b) ((__typeof__(a))_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define MIN_f32(a, b) ((__typeof__(a))_mm512_min_ps((__m512)(a), (__m512)(b)))
-#define WIDEN_u8_f32(to, from) _mm512_storeu_ps(to, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(from)))))
-#define WIDEN_u16_f32(to, from) _mm512_storeu_ps(to, _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(from)))))
+#define SLIDE_f32(low, high, k) ((__typeof__(low))_mm512_alignr_epi32((__m512i)(high), (__m512i)(low), (k) & 15))
+#define SLIDE_f64(low, high, k) ((__typeof__(low))_mm512_alignr_epi64((__m512i)(high), (__m512i)(low), (k) & 7))
+#define SLIDE_i64 SLIDE_f64
+#define LOAD_u8_f32(vector, p) ((vector)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(p)))))
+#define WIDEN_u8_f32(to, from) _mm512_storeu_ps(to, LOAD_u8_f32(__m512, from))
+#define LOAD_u16_f32(vector, p) ((vector)_mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(p)))))
+#define WIDEN_u16_f32(to, from) _mm512_storeu_ps(to, LOAD_u16_f32(__m512, from))
+#define LOAD_i16_f32(vector, p) ((vector)_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)(p)))))
+#define LOAD_f16_f32(vector, p) ((vector)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p))))
 #define WIDEN_u8_i16(to, from) _mm512_storeu_si512(to, _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(from))))
 #define LOAD_f32_f64(vector, p) ((vector)_mm512_cvtps_pd(_mm256_loadu_ps(p)))
 #define LOAD_i32_f64(vector, p) ((vector)_mm512_cvtepi32_pd(_mm256_loadu_si256((const __m256i *)(p))))

@@ -1,0 +1,92 @@
+/*
+ * Sums along a row for vectors of a whole cache line, once per accumulator. Included by body.h with ACC, T and MULADD
+ * as separable.h, which uses it, and
+ *   SLIDE(low, high, k)      the vector that begins k elements into two that lie side by side; k is a constant
+ *   PIXELS(vector, p, from)  a vector of pixels of dtype `from`, in the accumulator's type; `from` is a constant, or -1: of that type already
+ *   SOURCES(X)               X(name, dtype, bytes of an element) for every such dtype
+ *
+ * All but one in 16 loads of neighbours straddle two lines and take as long as two. Pixels are loaded once here, and neighbours slid out of
+ * them by valignd, which shares two of its ports with the multiply-adds but not all three: 16 float32 sums of K = 5, 9, 31 take 4.7, 7.1,
+ * 21 cycles of a Zen 5, in the second-level cache; slid by a permutation with an index (vpermt2ps) 6.0, 9.7, 30.
+ */
+#define JOIN3_(a, b, c) a##_##b##_##c
+#define JOIN3(a, b, c) JOIN3_(a, b, c)
+#define FN(name) JOIN3(name, ACC, ISA)
+#define L ((int64_t)(VECTOR_BYTES / sizeof(T)))
+#define VEC FN(slid)
+#define LOOSE FN(loose_slid)
+
+typedef T VEC __attribute__((vector_size(VECTOR_BYTES)));
+typedef T LOOSE __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(T)), may_alias));
+
+#define BROADCAST(x) ((x) - (VEC){}) /* not + : a tap of -0 keeps its sign */
+#define EVERY _Pragma("GCC unroll 8") for (int v = 0; v < vectors; v++)
+
+/*
+ * Tap k of up to L. Pixels that need no conversion are loaded for every fourth tap, since load ports are idle otherwise (K = 9, 31: 7.7, 23.7
+ * cycles without).
+ */
+#define TAP(k)                                                                                  \
+	if ((k) < LANES && (k) < count) {                                                           \
+		const VEC w = BROADCAST(taps[i + (k)]);                                                 \
+		if (ready && (k) % 4 == 3)                                                              \
+			EVERY sum[v] = MULADD(*(const LOOSE *)((const T *)row + (k) + v * L), w, sum[v]);   \
+		else                                                                                    \
+			EVERY sum[v] = MULADD(SLIDE(p[v], p[v + 1], (k) % LANES), w, sum[v]);               \
+	}
+
+static inline __attribute__((always_inline)) void FN(slide_block)(const conv_row_call *call, int64_t x, const int vectors,
+                                                                  const int from, const int64_t element, const int ready) {
+	enum { LANES = VECTOR_BYTES / sizeof(T) };
+	VEC sum[8], p[9];
+	const T *taps = call->taps;
+	if (call->ahead)
+#pragma GCC unroll 8
+		for (int64_t b = 0; b < vectors * L * element; b += 64) __builtin_prefetch((const char *)call->ahead + x * element + b);
+	for (int64_t i = 0; i < call->cols; i += L) {
+		const char *row = (const char *)call->row + (x + i) * element;
+		const int64_t count = call->cols - i < L ? call->cols - i : L;
+		EVERY {
+			p[v] = PIXELS(VEC, row + v * L * element, from);
+			KEEP(p[v]);
+		}
+		if (x + i + (vectors + 1) * L < call->width + call->cols) p[vectors] = PIXELS(VEC, row + vectors * L * element, from);
+		else { /* the row may end with the last pixel that is needed */
+			T rest[LANES] = {0};
+			memcpy(rest, row + vectors * L * element, (size_t)((count - 1) * element));
+			p[vectors] = PIXELS(VEC, rest, from);
+		}
+		const VEC w = BROADCAST(taps[i]);
+		if (i == 0) EVERY sum[v] = p[v] * w;
+		else EVERY sum[v] = MULADD(p[v], w, sum[v]);
+		TAP(1) TAP(2) TAP(3) TAP(4) TAP(5) TAP(6) TAP(7) TAP(8) TAP(9) TAP(10) TAP(11) TAP(12) TAP(13) TAP(14) TAP(15)
+	}
+	EVERY *(LOOSE *)((T *)call->to + x + v * L) = sum[v];
+}
+
+/* Blocks of eight vectors; returns how many columns. */
+static inline __attribute__((always_inline)) int64_t FN(slide_row)(const conv_row_call *call, const int from, const int64_t element,
+                                                                  const int ready) {
+	int64_t x = 0;
+	for (; x + 8 * L <= call->width; x += 8 * L) FN(slide_block)(call, x, 8, from, element, ready);
+	return x;
+}
+
+/* row_sums from pixels of another dtype */
+#define ROW_SUMS_FROM(name, from, element)                                                                    \
+	static void JOIN3(row_sums_##name, ACC, ISA)(const conv_row_call *call) {                                                  \
+		for (int64_t x = FN(slide_row)(call, from, element, 0); x < call->width; x += L)                          \
+			FN(slide_block)(call, x, 1, from, element, 0);                                                        \
+	}
+SOURCES(ROW_SUMS_FROM)
+
+#undef ROW_SUMS_FROM
+#undef TAP
+#undef EVERY
+#undef BROADCAST
+#undef LOOSE
+#undef VEC
+#undef L
+#undef FN
+#undef JOIN3
+#undef JOIN3_
