@@ -16,6 +16,16 @@
 #define PASTE(a, b) PASTE_(a, b)
 #define NAME(name) PASTE(name, ISA)
 
+/* Sums of columns into a narrower dtype. */
+#ifdef NARROW_u8
+#define NARROW_f32(to, v, dtype)           \
+	if ((dtype) == CONV_U8) NARROW_u8(to, v); \
+	else NARROW_u16(to, v)
+#else
+#define NARROW_f32 NO_NARROW
+#endif
+#define NO_NARROW(to, v, dtype) (void)0
+
 /* What row sums take as it lies (slide.h). */
 #define PIXELS_AS_THEY_LIE(vector, p, from) ((vector)_mm512_loadu_si512(p))
 #define PIXELS_f32(vector, p, from)                 \
@@ -30,6 +40,7 @@
 #define ACC f32
 #define T float
 #define MULADD MULADD_f32
+#define NARROW NARROW_f32
 #ifdef SLIDE_f32
 #define SLIDE SLIDE_f32
 #define PIXELS PIXELS_f32
@@ -39,10 +50,15 @@
 #include "direct.h"
 #include "strip.h"
 #include "separable.h"
+#ifdef NARROW_u8
+static void NAME(narrow_columns_u8)(const conv_column_call *call) { NAME(column_passes_f32)(call, CONV_U8, 1); }
+static void NAME(narrow_columns_u16)(const conv_column_call *call) { NAME(column_passes_f32)(call, CONV_U16, 2); }
+#endif
 #include "box.h"
 #undef ACC
 #undef T
 #undef MULADD
+#undef NARROW
 #undef SLIDE
 #undef PIXELS
 #undef SOURCES
@@ -50,6 +66,7 @@
 #define ACC f64
 #define T double
 #define MULADD MULADD_f64
+#define NARROW NO_NARROW
 #ifdef SLIDE_f64
 #define SLIDE SLIDE_f64
 #define PIXELS PIXELS_AS_THEY_LIE
@@ -63,6 +80,7 @@
 #undef ACC
 #undef T
 #undef MULADD
+#undef NARROW
 #undef SLIDE
 #undef PIXELS
 #undef SOURCES
@@ -70,6 +88,7 @@
 #define ACC i16
 #define T uint16_t /* modulo 2^16: unsigned, since signed overflow is undefined */
 #define MULADD MULADD_i16
+#define NARROW NO_NARROW
 #include "direct.h"
 #include "strip.h"
 #include "separable.h"
@@ -77,10 +96,12 @@
 #undef ACC
 #undef T
 #undef MULADD
+#undef NARROW
 
 #define ACC i64
 #define T uint64_t
 #define MULADD MULADD_i64
+#define NARROW NO_NARROW
 #ifdef SLIDE_i64
 #define SLIDE SLIDE_i64
 #define PIXELS PIXELS_AS_THEY_LIE
@@ -94,6 +115,7 @@
 #undef ACC
 #undef T
 #undef MULADD
+#undef NARROW
 #undef SLIDE
 #undef PIXELS
 #undef SOURCES
@@ -148,6 +170,11 @@
 #else
 #define ROW_SUMS_FROM(name, dtype, element)
 #endif
+#ifdef NARROW_u8
+#define NARROWED [CONV_U8] = NAME(narrow_columns_u8), [CONV_U16] = NAME(narrow_columns_u16)
+#else
+#define NARROWED 0
+#endif
 #define BOX(acc) {NAME(box_scale_##acc), NAME(box_double_##acc), NAME(box_down_##acc), NAME(box_up_##acc)}
 
 extern const conv_isa NAME(conv_isa);
@@ -161,6 +188,7 @@ const conv_isa NAME(conv_isa) = {
 	.row_sums = {NAME(row_sums_f32), NAME(row_sums_f64), NAME(row_sums_i16), NAME(row_sums_i64)},
 	.row_sums_from = {SOURCES_f32(ROW_SUMS_FROM)},
 	.column_sums = {NAME(column_sums_f32), NAME(column_sums_f64), NAME(column_sums_i16), NAME(column_sums_i64)},
+	.narrow_columns = {NARROWED},
 	.box = {BOX(f32), BOX(f64), BOX(i16), BOX(i64)},
 	.load = NAME(loads),
 	.pick_store = NAME(pick_store),

@@ -238,7 +238,7 @@ static void compute_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 	}
 	k.length = conv_line_length(e) * e->bytes;
 	k.across = across_of(e, w);
-	k.cut = conv_cut_columns(e, t);
+	k.cut = conv_cut_columns(e, t, conv_stores_straight(e, t), 1);
 	const conv_strands strands = conv_strands_of(e->p.stride_y, e->p.dilation_y, w->rows);
 	for (int64_t y = t->y0; y < t->y1 && y < t->y0 + strands.apart; y++)
 		compute_strand(&k, strands, conv_strand_at(strands, e->p.stride_y, y, t->y1));

@@ -88,7 +88,10 @@ typedef struct conv_column_call {
 	void *const *to;
 	int64_t width; /* as above */
 	int stream;    /* non-temporal stores: `to` is vector-aligned */
+	int64_t claim; /* bytes from `to` to what is written soon, lines that are read ahead; 0: none are */
 } conv_column_call;
+
+typedef void (*conv_column_fn)(const conv_column_call *call);
 
 /* prefix[x] += line[x]; to[x] = suffix[x] + prefix[x] */
 typedef struct conv_down_call {
@@ -210,7 +213,8 @@ typedef struct conv_isa {
 	const conv_fft_kernels *fft[2];      /* f32, f64 */
 	conv_row_fn row_sums[CONV_VECTOR_ACCUMULATORS];
 	conv_row_fn row_sums_from[CONV_DTYPES]; /* CONV_ACC_F32 from pixels of a dtype as they lie, without offsets; NULL: none */
-	void (*column_sums[CONV_VECTOR_ACCUMULATORS])(const conv_column_call *call);
+	conv_column_fn column_sums[CONV_VECTOR_ACCUMULATORS];
+	conv_column_fn narrow_columns[CONV_DTYPES]; /* CONV_ACC_F32 into a dtype: saturated, nearest even; NULL: none */
 	conv_box_fns box[CONV_VECTOR_ACCUMULATORS];
 	const conv_load_fn (*load)[CONV_DTYPES];         /* [accumulator][dtype]; NULL: no such pair */
 	conv_pick_store_fn pick_store;

@@ -9,13 +9,13 @@ static conv_piece piece(const conv_exec *e, int64_t x0, int64_t x1, int64_t at, 
 	return (conv_piece){x0, x1, at, skip, conv_round_up(skip + x1 - x0, e->lanes), straight, stream};
 }
 
-conv_pieces conv_cut_columns(const conv_exec *e, const conv_tile *t) {
+conv_pieces conv_cut_columns(const conv_exec *e, const conv_tile *t, int straight, int stream) {
 	const int64_t vector = e->isa->vector_bytes, element = conv_dtype_bytes(e->p.out_dtype), width = t->x1 - t->x0;
-	const int dense = t->buffers->out_strides[3] == 1, straight = conv_stores_straight(e, t);
+	const int dense = t->buffers->out_strides[3] == 1;
 	conv_pieces cut = {.count = 0, .lead = 0};
 	const uintptr_t off = (uintptr_t)conv_out_pixel(e, t, t->y0, t->x0) % (uintptr_t)vector;
 	int64_t head = off && dense ? (vector - (int64_t)off) / element : 0; /* columns before the first whole vector of the result */
-	const int stream = dense && head < width && conv_may_stream(e, t, conv_out_pixel(e, t, t->y0, t->x0 + head));
+	stream = stream && dense && head < width && conv_may_stream(e, t, conv_out_pixel(e, t, t->y0, t->x0 + head));
 	if (!stream) head = 0;
 	const int64_t body = straight ? (width - head) / e->lanes * e->lanes : width - head;
 	cut.lead = conv_round_up(head, e->lanes) - head;

@@ -45,7 +45,7 @@ typedef struct conv_piece {
 	int64_t at;     /* the piece's first column in a line */
 	int64_t skip;   /* columns from there to x0 */
 	int64_t width;  /* skip + x1 - x0 rounded up to whole vectors */
-	int straight;   /* sums go to out as they are */
+	int straight;   /* whole vectors of sums go to out at once */
 	int stream;
 } conv_piece;
 
@@ -55,7 +55,8 @@ typedef struct conv_pieces {
 	int64_t lead; /* column of the tile's x0 in a line */
 } conv_pieces;
 
-conv_pieces conv_cut_columns(const conv_exec *e, const conv_tile *t);
+/* `straight`: whether whole vectors of sums can go to out at once; `stream`: whether results may be streamed. */
+conv_pieces conv_cut_columns(const conv_exec *e, const conv_tile *t, int straight, int stream);
 
 /* Elements of a line: the tile's columns, what makes the first tile wider (run.c, grid.shift), and vectors to spare on both sides. */
 int64_t conv_line_length(const conv_exec *e);

@@ -98,6 +98,14 @@ static middle read_in_place(const conv_exec *e, const conv_tile *t, int64_t lead
 	return (middle){x0, x0 + (x1 - x0) / e->lanes * e->lanes};
 }
 
+/* What sums columns into results of another dtype at once; NULL: their sums wait for a store. */
+static conv_column_fn narrow_columns(const conv_exec *e, const conv_tile *t) {
+	const conv_store *how = &e->stores[t->c * e->p.kernels + t->m];
+	const int fits = how->accumulator == CONV_ACC_F32 && how->plain && how->overflow == CONV_SATURATE &&
+	                 (how->exact || how->rounding == CONV_NEAREST_EVEN) && t->buffers->out_strides[3] == 1;
+	return fits ? e->isa->narrow_columns[e->p.out_dtype] : NULL;
+}
+
 typedef struct walk {
 	const conv_exec *e;
 	const conv_tile *t;
@@ -109,6 +117,9 @@ typedef struct walk {
 	int64_t length; /* bytes of a line */
 	conv_row_fn ready; /* sums rows in the accumulator's type */
 	conv_row_fn lying; /* those of the image where they lie */
+	conv_column_fn sums; /* sums columns as they are */
+	conv_column_fn last; /* those whose whole vectors go to out */
+	int64_t claim;       /* bytes between rows of the result, where its lines are read ahead; else 0 */
 } walk;
 
 static char *ring_line(const walk *k, int64_t product, int64_t q) {
@@ -194,8 +205,9 @@ static void sum_columns(const walk *k, int64_t q, int outputs, int64_t y, int64_
 				.to = targets,
 				.width = piece->width,
 				.stream = last && piece->straight && piece->stream,
+				.claim = last && piece->straight ? k->claim * outputs : 0,
 			};
-			e->isa->column_sums[e->accumulator](&call);
+			(last && piece->straight ? k->last : k->sums)(&call);
 			for (int o = 0; o < outputs && last && !piece->straight; o++)
 				conv_store_row(e, k->t, y + o * apart, piece->x0, piece->x1, (char *)sums[o] + piece->skip * e->bytes, k->a.line, piece->stream);
 		}
@@ -209,7 +221,11 @@ static void compute_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 		conv_store_zeros(e, t, k.a.sums, k.a.line);
 		return;
 	}
-	k.cut = conv_cut_columns(e, t);
+	const conv_column_fn narrow = narrow_columns(e, t);
+	k.sums = e->isa->column_sums[e->accumulator];
+	k.last = narrow ? narrow : k.sums;
+	k.cut = conv_cut_columns(e, t, narrow != NULL || conv_stores_straight(e, t), narrow == NULL);
+	if (narrow && conv_is_large(t)) k.claim = t->buffers->out_strides[2] * conv_dtype_bytes(e->p.out_dtype);
 	k.inside = read_in_place(e, t, k.cut.lead);
 	k.ready = e->isa->row_sums[e->accumulator];
 	k.lying = conv_lies_ready(e, t) ? k.ready : row_sums_from(e, t);

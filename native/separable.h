@@ -1,6 +1,6 @@
 /*
  * Sums along one axis, once per accumulator: taps along a row of pixels, and taps down a stack of lines. Included by body.h with
- *   ACC (f32 ...)  T (element)  MULADD(a, b, c) = a*b + c
+ *   ACC (f32 ...)  T (element)  MULADD(a, b, c) = a*b + c  NARROW(to, v, dtype): stores sums as `dtype`
  *
  * A line of row sums is stored once and loaded by COLUMN_OUTPUTS outputs at a time, so that the column takes one load for several
  * multiply-adds. The row loads a vector per multiply-add, all but the first across two lines of the cache where a vector is a whole line
@@ -104,8 +104,9 @@ static void FN(row_sums)(const conv_row_call *call) {
 	for (; x < call->width; x += L) FN(row_block)(call, x, 1, call->cols, NULL);
 }
 
-/* Output o of `outputs` sums lines o .. o + taps - 1; at least as many taps as outputs. */
-static inline __attribute__((always_inline)) void FN(column_block)(const conv_column_call *call, int64_t x, int outputs, int vectors) {
+/* Output o of `outputs` sums lines o .. o + taps - 1; at least as many taps as outputs. `dtype`: what they are narrowed to, or -1. */
+static inline __attribute__((always_inline)) void FN(column_block)(const conv_column_call *call, int64_t x, const int outputs, const int vectors,
+                                                                  const int dtype, const int64_t element) {
 	VEC sum[COLUMN_OUTPUTS][8], p[8];
 	const T *taps = call->taps;
 #pragma GCC unroll 8
@@ -150,29 +151,37 @@ static inline __attribute__((always_inline)) void FN(column_block)(const conv_co
 #pragma GCC unroll 8
 			for (int v = 0; v < vectors; v++) sum[o][v] = LOAD_LINE(before + v * L) + sum[o][v];
 		}
-		T *to = (T *)call->to[o] + x;
-		if (call->stream) {
+		char *to = (char *)call->to[o] + x * element;
+		if (call->claim)
 #pragma GCC unroll 8
-			for (int v = 0; v < vectors; v++) STREAM(to + v * L, sum[o][v]);
+			for (int64_t b = 0; b < vectors * L * element; b += 64) __builtin_prefetch(to + call->claim + b, 1);
+		if (dtype < 0 && call->stream) {
+#pragma GCC unroll 8
+			for (int v = 0; v < vectors; v++) STREAM((T *)to + v * L, sum[o][v]);
+		} else if (dtype < 0) {
+#pragma GCC unroll 8
+			for (int v = 0; v < vectors; v++) STORE_LINE((T *)to + v * L, sum[o][v]);
 		} else {
 #pragma GCC unroll 8
-			for (int v = 0; v < vectors; v++) STORE_LINE(to + v * L, sum[o][v]);
+			for (int v = 0; v < vectors; v++) NARROW(to + v * L * element, sum[o][v], dtype);
 		}
 	}
 }
 
-#define COLUMNS(outputs, vectors)                                                                              \
-	{                                                                                                          \
-		int64_t x = 0;                                                                                         \
-		for (; x + (vectors)*L <= call->width; x += (vectors)*L) FN(column_block)(call, x, outputs, vectors);  \
-		for (; x < call->width; x += L) FN(column_block)(call, x, outputs, 1);                                 \
+#define COLUMNS(outputs, vectors)                                                                                               \
+	{                                                                                                                           \
+		int64_t x = 0;                                                                                                          \
+		for (; x + (vectors)*L <= call->width; x += (vectors)*L) FN(column_block)(call, x, outputs, vectors, dtype, element);   \
+		for (; x < call->width; x += L) FN(column_block)(call, x, outputs, 1, dtype, element);                                  \
 	}
 
-static void FN(column_sums)(const conv_column_call *call) {
+static inline __attribute__((always_inline)) void FN(column_passes)(const conv_column_call *call, const int dtype, const int64_t element) {
 	if (call->outputs == 4) COLUMNS(4, REGISTERS == 32 ? 4 : 2)
 	else if (call->outputs == 2) COLUMNS(2, 4)
 	else COLUMNS(1, 8)
 }
+
+static void FN(column_sums)(const conv_column_call *call) { FN(column_passes)(call, -1, sizeof(T)); }
 
 #undef COLUMNS
 #undef BROADCAST

@@ -4,6 +4,8 @@
  * instructions of the pool's mutex make non-temporal stores visible before a run is reported; no fence of their own is needed.
  * WIDEN_*: one vector of pixels into the accumulator's type, where the instruction set has it (before: 60 cycles for 80 bytes into floats).
  * SLIDE_*: the vector that begins k elements into `low`, which `high` follows; k must be a constant.
+ * NARROW_*: a vector of floats into bytes or 16 bits, saturated and to nearest; ties go to even, as MXCSR says where nobody has changed it, and a
+ * NaN becomes 0.
  * LOAD_*: likewise, as a value: gcc 12 converts floats to a vector of 64 bytes by halves, and joins these.
  * KEEP: gcc repeats a load in up to four multiply-adds instead of keeping it, and loads that straddle two lines then bind (groups of four
  * row sums reached 0.4 of the multiply-add peak of a Zen 5, kept 0.86).
@@ -30,6 +32,9 @@
 #define WIDEN_u16_f32(to, from) _mm512_storeu_ps(to, LOAD_u16_f32(__m512, from))
 #define LOAD_i16_f32(vector, p) ((vector)_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)(p)))))
 #define LOAD_f16_f32(vector, p) ((vector)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p))))
+#define NEAREST_NOT_NEGATIVE(v) _mm512_cvtps_epi32(_mm512_max_ps((__m512)(v), _mm512_setzero_ps()))
+#define NARROW_u8(to, v) _mm_storeu_si128((__m128i *)(to), _mm512_cvtusepi32_epi8(NEAREST_NOT_NEGATIVE(v)))
+#define NARROW_u16(to, v) _mm256_storeu_si256((__m256i *)(to), _mm512_cvtusepi32_epi16(NEAREST_NOT_NEGATIVE(v)))
 #define WIDEN_u8_i16(to, from) _mm512_storeu_si512(to, _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(from))))
 #define LOAD_f32_f64(vector, p) ((vector)_mm512_cvtps_pd(_mm256_loadu_ps(p)))
 #define LOAD_i32_f64(vector, p) ((vector)_mm512_cvtepi32_pd(_mm256_loadu_si256((const __m256i *)(p))))
