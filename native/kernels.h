@@ -88,7 +88,6 @@ typedef struct conv_column_call {
 	void *const *to;
 	int64_t width; /* as above */
 	int stream;    /* non-temporal stores: `to` is vector-aligned */
-	int64_t claim; /* bytes from `to` to what is written soon, lines that are read ahead; 0: none are */
 } conv_column_call;
 
 typedef void (*conv_column_fn)(const conv_column_call *call);

@@ -119,7 +119,6 @@ typedef struct walk {
 	conv_row_fn lying; /* those of the image where they lie */
 	conv_column_fn sums; /* sums columns as they are */
 	conv_column_fn last; /* those whose whole vectors go to out */
-	int64_t claim;       /* bytes between rows of the result, where its lines are read ahead; else 0 */
 } walk;
 
 static char *ring_line(const walk *k, int64_t product, int64_t q) {
@@ -205,7 +204,6 @@ static void sum_columns(const walk *k, int64_t q, int outputs, int64_t y, int64_
 				.to = targets,
 				.width = piece->width,
 				.stream = last && piece->straight && piece->stream,
-				.claim = last && piece->straight ? k->claim * outputs : 0,
 			};
 			(last && piece->straight ? k->last : k->sums)(&call);
 			for (int o = 0; o < outputs && last && !piece->straight; o++)
@@ -225,7 +223,6 @@ static void compute_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 	k.sums = e->isa->column_sums[e->accumulator];
 	k.last = narrow ? narrow : k.sums;
 	k.cut = conv_cut_columns(e, t, narrow != NULL || conv_stores_straight(e, t), narrow == NULL);
-	if (narrow && conv_is_large(t)) k.claim = t->buffers->out_strides[2] * conv_dtype_bytes(e->p.out_dtype);
 	k.inside = read_in_place(e, t, k.cut.lead);
 	k.ready = e->isa->row_sums[e->accumulator];
 	k.lying = conv_lies_ready(e, t) ? k.ready : row_sums_from(e, t);

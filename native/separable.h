@@ -152,9 +152,6 @@ static inline __attribute__((always_inline)) void FN(column_block)(const conv_co
 			for (int v = 0; v < vectors; v++) sum[o][v] = LOAD_LINE(before + v * L) + sum[o][v];
 		}
 		char *to = (char *)call->to[o] + x * element;
-		if (call->claim)
-#pragma GCC unroll 8
-			for (int64_t b = 0; b < vectors * L * element; b += 64) __builtin_prefetch(to + call->claim + b, 1);
 		if (dtype < 0 && call->stream) {
 #pragma GCC unroll 8
 			for (int v = 0; v < vectors; v++) STREAM((T *)to + v * L, sum[o][v]);
