@@ -26,7 +26,7 @@
 #endif
 #define NO_NARROW(to, v, dtype) (void)0
 
-/* What row sums take as it lies (slide.h). */
+/* What row sums take as it lies (slide.h): whole vectors, and the first n pixels of one. */
 #define PIXELS_AS_THEY_LIE(vector, p, from) ((vector)_mm512_loadu_si512(p))
 #define PIXELS_f32(vector, p, from)                 \
 	((from) == CONV_U8    ? LOAD_u8_f32(vector, p)  \
@@ -34,6 +34,14 @@
 	 : (from) == CONV_I16 ? LOAD_i16_f32(vector, p) \
 	 : (from) == CONV_F16 ? LOAD_f16_f32(vector, p) \
 	                      : PIXELS_AS_THEY_LIE(vector, p, from))
+#define FIRST_PIXELS_f32(vector, p, n, from)            \
+	((from) == CONV_U8    ? FIRST_u8_f32(vector, p, n)  \
+	 : (from) == CONV_U16 ? FIRST_u16_f32(vector, p, n) \
+	 : (from) == CONV_I16 ? FIRST_i16_f32(vector, p, n) \
+	 : (from) == CONV_F16 ? FIRST_f16_f32(vector, p, n) \
+	                      : FIRST_f32(vector, p, n))
+#define FIRST_PIXELS_f64(vector, p, n, from) FIRST_f64(vector, p, n)
+#define FIRST_PIXELS_i64(vector, p, n, from) FIRST_i64(vector, p, n)
 #define NO_SOURCES(X)
 #define SOURCES_f32(X) X(u8, CONV_U8, 1) X(u16, CONV_U16, 2) X(i16, CONV_I16, 2) X(f16, CONV_F16, 2)
 
@@ -43,6 +51,7 @@
 #define NARROW NARROW_f32
 #ifdef SLIDE_f32
 #define SLIDE SLIDE_f32
+#define FIRST_PIXELS FIRST_PIXELS_f32
 #define PIXELS PIXELS_f32
 #define SOURCES SOURCES_f32
 #include "slide.h"
@@ -61,6 +70,7 @@ static void NAME(narrow_columns_u16)(const conv_column_call *call) { NAME(column
 #undef NARROW
 #undef SLIDE
 #undef PIXELS
+#undef FIRST_PIXELS
 #undef SOURCES
 
 #define ACC f64
@@ -69,6 +79,7 @@ static void NAME(narrow_columns_u16)(const conv_column_call *call) { NAME(column
 #define NARROW NO_NARROW
 #ifdef SLIDE_f64
 #define SLIDE SLIDE_f64
+#define FIRST_PIXELS FIRST_PIXELS_f64
 #define PIXELS PIXELS_AS_THEY_LIE
 #define SOURCES NO_SOURCES
 #include "slide.h"
@@ -83,6 +94,7 @@ static void NAME(narrow_columns_u16)(const conv_column_call *call) { NAME(column
 #undef NARROW
 #undef SLIDE
 #undef PIXELS
+#undef FIRST_PIXELS
 #undef SOURCES
 
 #define ACC i16
@@ -104,6 +116,7 @@ static void NAME(narrow_columns_u16)(const conv_column_call *call) { NAME(column
 #define NARROW NO_NARROW
 #ifdef SLIDE_i64
 #define SLIDE SLIDE_i64
+#define FIRST_PIXELS FIRST_PIXELS_i64
 #define PIXELS PIXELS_AS_THEY_LIE
 #define SOURCES NO_SOURCES
 #include "slide.h"
@@ -118,6 +131,7 @@ static void NAME(narrow_columns_u16)(const conv_column_call *call) { NAME(column
 #undef NARROW
 #undef SLIDE
 #undef PIXELS
+#undef FIRST_PIXELS
 #undef SOURCES
 
 #include "transpose.h"

@@ -98,6 +98,14 @@ static middle read_in_place(const conv_exec *e, const conv_tile *t, int64_t lead
 	return (middle){x0, x0 + (x1 - x0) / e->lanes * e->lanes};
 }
 
+/* Pixels beside the middle: position under output x0's first tap and the next ones. count 0: too many, or not all of the image. */
+#define EDGE 512
+typedef struct edge {
+	int64_t x0, x1; /* outputs */
+	int count;
+	int64_t at[EDGE];
+} edge;
+
 /* What sums columns into results of another dtype at once; NULL: their sums wait for a store. */
 static conv_column_fn narrow_columns(const conv_exec *e, const conv_tile *t) {
 	const conv_store *how = &e->stores[t->c * e->p.kernels + t->m];
@@ -113,6 +121,7 @@ typedef struct walk {
 	const conv_window *window;
 	conv_pieces cut;
 	middle inside;
+	edge left, right;
 	arena a;
 	int64_t length; /* bytes of a line */
 	conv_row_fn ready; /* sums rows in the accumulator's type */
@@ -121,9 +130,9 @@ typedef struct walk {
 	conv_column_fn last; /* those whose whole vectors go to out */
 } walk;
 
-static char *ring_line(const walk *k, int64_t product, int64_t q) {
-	const int64_t held = ring_lines(k->window);
-	return k->a.ring + (product * held + q % held) * k->length;
+/* `slot`: the number of the line modulo ring_lines. */
+static char *ring_line(const walk *k, int64_t product, int64_t slot) {
+	return k->a.ring + (product * ring_lines(k->window) + slot) * k->length;
 }
 
 static const char *row_taps(const walk *k, int64_t product) {
@@ -135,14 +144,14 @@ static const char *column_taps(const walk *k, int64_t product) {
 }
 
 /* Row sums of outputs x0 .. x1-1 for every product by `sum`; `input`: what lies under tap 0 of x0. */
-static void add_rows(const walk *k, conv_row_fn sum, int64_t q, int64_t x0, int64_t x1, const void *input, const void *ahead) {
+static void add_rows(const walk *k, conv_row_fn sum, int64_t slot, int64_t x0, int64_t x1, const void *input, const void *ahead) {
 	for (int64_t product = 0; product < k->plan->rank; product++) {
 		const conv_row_call call = {
 			.row = input,
 			.taps = row_taps(k, product),
 			.cols = k->window->cols,
 			.offsets = k->plan->offsets,
-			.to = ring_line(k, product, q) + (k->cut.lead + x0 - k->t->x0) * k->e->bytes,
+			.to = ring_line(k, product, slot) + (k->cut.lead + x0 - k->t->x0) * k->e->bytes,
 			.width = conv_round_up(x1 - x0, k->e->lanes),
 			.ahead = product == 0 ? ahead : NULL,
 		};
@@ -150,19 +159,48 @@ static void add_rows(const walk *k, conv_row_fn sum, int64_t q, int64_t x0, int6
 	}
 }
 
-static void add_packed(const walk *k, int64_t q, int64_t x0, int64_t x1, const char *row) {
-	if (x1 <= x0) return;
+static void add_packed(const walk *k, int64_t slot, int64_t x0, int64_t x1, const char *row) {
 	conv_pack_row(k->e, k->t, k->a.packed, row, k->window->first_x + x0 * k->e->p.stride_x, x1 - x0);
-	add_rows(k, k->ready, q, x0, x1, k->a.packed, NULL);
+	add_rows(k, k->ready, slot, x0, x1, k->a.packed, NULL);
 }
 
-/* The row sums of line q, which shows image row `position`. */
-static void sum_row(const walk *k, int64_t q, int64_t position) {
+/* Where the outputs beside the middle find their pixels; the same in every row. */
+static edge find_edge(const walk *k, int64_t x0, int64_t x1) {
+	const conv_problem *p = &k->e->p;
+	const int64_t count = x1 - x0 + (k->window->cols - 1) * p->dilation_x;
+	edge found = {.x0 = x0, .x1 = x1, .count = count <= EDGE ? (int)count : 0};
+	for (int i = 0; i < found.count; i++) {
+		found.at[i] = conv_source(&p->x, p->sizes[3], k->window->first_x + x0 + i);
+		if (found.at[i] < 0) found.count = 0; /* the constant is known in the accumulator's type only */
+	}
+	return found;
+}
+
+#define GATHER(T)                                                                              \
+	for (int i = 0; i < found->count; i++) ((T *)k->a.packed)[i] = ((const T *)row)[found->at[i]]
+
+static void add_edge(const walk *k, const edge *found, int64_t slot, const char *row) {
+	if (found->x1 <= found->x0) return;
+	if (found->count == 0) {
+		add_packed(k, slot, found->x0, found->x1, row);
+		return;
+	}
+	switch (conv_dtype_bytes(k->e->p.image_dtype)) {
+	case 1: GATHER(uint8_t); break;
+	case 2: GATHER(uint16_t); break;
+	case 4: GATHER(uint32_t); break;
+	default: GATHER(uint64_t);
+	}
+	add_rows(k, k->lying, slot, found->x0, found->x1, k->a.packed, NULL);
+}
+
+/* The row sums of the line in `slot`, which shows image row `position`. */
+static void sum_row(const walk *k, int64_t slot, int64_t position) {
 	const conv_exec *e = k->e;
 	const conv_tile *t = k->t;
 	const int64_t source = conv_source(&e->p.y, e->p.sizes[2], position), element = conv_dtype_bytes(e->p.image_dtype);
 	if (source < 0) {
-		add_rows(k, k->ready, q, t->x0, t->x1, k->a.constant, NULL);
+		add_rows(k, k->ready, slot, t->x0, t->x1, k->a.constant, NULL);
 		return;
 	}
 	const int64_t *strides = t->buffers->image_strides;
@@ -171,26 +209,27 @@ static void sum_row(const walk *k, int64_t q, int64_t position) {
 	if (k->inside.x1 <= k->inside.x0) {
 		if (strides[3] == 1)
 			conv_fetch_row(next, k->window->first_x + t->x0 * e->p.stride_x, (t->x1 - t->x0) * e->p.stride_x, element);
-		add_packed(k, q, t->x0, t->x1, row);
+		add_packed(k, slot, t->x0, t->x1, row);
 		return;
 	}
 	/* in this order: an edge is rounded up to whole vectors and writes over the columns behind it */
 	const int64_t from = (k->window->first_x + k->inside.x0) * element;
-	add_packed(k, q, t->x0, k->inside.x0, row);
-	add_rows(k, k->lying, q, k->inside.x0, k->inside.x1, row + from, next + from);
-	add_packed(k, q, k->inside.x1, t->x1, row);
+	add_edge(k, &k->left, slot, row);
+	add_rows(k, k->lying, slot, k->inside.x0, k->inside.x1, row + from, next + from);
+	add_edge(k, &k->right, slot, row);
 }
 
 /* The columns of outputs y, y + apart ... from line q on. */
 static void sum_columns(const walk *k, int64_t q, int outputs, int64_t y, int64_t apart) {
 	const conv_exec *e = k->e;
+	const int64_t held = ring_lines(k->window), first = q % held;
 	for (int64_t product = 0; product < k->plan->rank; product++) {
 		const int last = product == k->plan->rank - 1;
 		for (int c = 0; c < k->cut.count; c++) {
 			const conv_piece *piece = &k->cut.list[c];
 			void *sums[COLUMN_OUTPUTS], *targets[COLUMN_OUTPUTS];
-			for (int64_t j = 0; j < k->window->rows + outputs - 1; j++)
-				k->a.lines[j] = ring_line(k, product, q + j) + piece->at * e->bytes;
+			for (int64_t j = 0, slot = first; j < k->window->rows + outputs - 1; j++, slot = slot + 1 == held ? 0 : slot + 1)
+				k->a.lines[j] = ring_line(k, product, slot) + piece->at * e->bytes;
 			for (int o = 0; o < outputs; o++) {
 				sums[o] = k->a.sums + o * k->length + piece->at * e->bytes;
 				targets[o] = last && piece->straight ? conv_out_pixel(e, k->t, y + o * apart, piece->x0) : sums[o];
@@ -225,9 +264,12 @@ static void compute_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 	k.cut = conv_cut_columns(e, t, narrow != NULL || conv_stores_straight(e, t), narrow == NULL);
 	k.inside = read_in_place(e, t, k.cut.lead);
 	k.ready = e->isa->row_sums[e->accumulator];
+	k.left = find_edge(&k, t->x0, k.inside.x0);
+	k.right = find_edge(&k, k.inside.x1, t->x1);
 	k.lying = conv_lies_ready(e, t) ? k.ready : row_sums_from(e, t);
 	const int64_t dilation = w->rows > 1 ? e->p.dilation_y : 1;
 	const conv_strands strands = conv_strands_of(e->p.stride_y, dilation, w->rows);
+	const int64_t held = ring_lines(w);
 	for (int64_t y = t->y0; y < t->y1 && y < t->y0 + strands.apart; y++) {
 		const conv_strand strand = conv_strand_at(strands, e->p.stride_y, y, t->y1);
 		int64_t next = strand.t * strands.stride; /* the first line that is not summed yet */
@@ -240,7 +282,7 @@ static void compute_tile(const conv_exec *e, const conv_tile *t, void *memory) {
 			const int64_t q = (strand.t + done) * strands.stride, end = q + (outputs - 1) * strands.stride + w->rows;
 			for (next = next < q ? q : next; next < end; next++) {
 				if (atomic_load_explicit(t->cancelled, memory_order_relaxed)) return;
-				sum_row(&k, next, w->first_y + strand.position + next * dilation);
+				sum_row(&k, next % held, w->first_y + strand.position + next * dilation);
 			}
 			sum_columns(&k, q, outputs, y + done * strands.apart, strands.apart);
 			done += outputs;

@@ -6,6 +6,7 @@
  * SLIDE_*: the vector that begins k elements into `low`, which `high` follows; k must be a constant.
  * NARROW_*: a vector of floats into bytes or 16 bits, saturated and to nearest; ties go to even, as MXCSR says where nobody has changed it, and a
  * NaN becomes 0.
+ * FIRST_*: the first n pixels, fewer than a vector, and zeros; nothing behind them is read.
  * LOAD_*: likewise, as a value: gcc 12 converts floats to a vector of 64 bytes by halves, and joins these.
  * KEEP: gcc repeats a load in up to four multiply-adds instead of keeping it, and loads that straddle two lines then bind (groups of four
  * row sums reached 0.4 of the multiply-add peak of a Zen 5, kept 0.86).
@@ -26,12 +27,24 @@
 #define SLIDE_f32(low, high, k) ((__typeof__(low))_mm512_alignr_epi32((__m512i)(high), (__m512i)(low), (k) & 15))
 #define SLIDE_f64(low, high, k) ((__typeof__(low))_mm512_alignr_epi64((__m512i)(high), (__m512i)(low), (k) & 7))
 #define SLIDE_i64 SLIDE_f64
-#define LOAD_u8_f32(vector, p) ((vector)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(p)))))
+#define FLOATS_u8(x) _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(x))
+#define FLOATS_u16(x) _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(x))
+#define FLOATS_i16(x) _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(x))
+#define FLOATS_f16(x) _mm512_cvtph_ps(x)
+#define LOAD_u8_f32(vector, p) ((vector)FLOATS_u8(_mm_loadu_si128((const __m128i *)(p))))
+#define LOAD_u16_f32(vector, p) ((vector)FLOATS_u16(_mm256_loadu_si256((const __m256i *)(p))))
+#define LOAD_i16_f32(vector, p) ((vector)FLOATS_i16(_mm256_loadu_si256((const __m256i *)(p))))
+#define LOAD_f16_f32(vector, p) ((vector)FLOATS_f16(_mm256_loadu_si256((const __m256i *)(p))))
+#define FIRST_u8_f32(vector, p, n) ((vector)FLOATS_u8(_mm_maskz_loadu_epi8(LANES_BELOW(16, n), p)))
+#define FIRST_u16_f32(vector, p, n) ((vector)FLOATS_u16(_mm256_maskz_loadu_epi16(LANES_BELOW(16, n), p)))
+#define FIRST_i16_f32(vector, p, n) ((vector)FLOATS_i16(_mm256_maskz_loadu_epi16(LANES_BELOW(16, n), p)))
+#define FIRST_f16_f32(vector, p, n) ((vector)FLOATS_f16(_mm256_maskz_loadu_epi16(LANES_BELOW(16, n), p)))
+#define FIRST_f32(vector, p, n) ((vector)_mm512_maskz_loadu_ps(LANES_BELOW(16, n), p))
+#define FIRST_f64(vector, p, n) ((vector)_mm512_maskz_loadu_pd(LANES_BELOW(8, n), p))
+#define FIRST_i64(vector, p, n) ((vector)_mm512_maskz_loadu_epi64(LANES_BELOW(8, n), p))
+#define LANES_BELOW(lanes, n) ((__mmask##lanes)((1u << (n)) - 1))
 #define WIDEN_u8_f32(to, from) _mm512_storeu_ps(to, LOAD_u8_f32(__m512, from))
-#define LOAD_u16_f32(vector, p) ((vector)_mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(p)))))
 #define WIDEN_u16_f32(to, from) _mm512_storeu_ps(to, LOAD_u16_f32(__m512, from))
-#define LOAD_i16_f32(vector, p) ((vector)_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)(p)))))
-#define LOAD_f16_f32(vector, p) ((vector)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p))))
 #define NEAREST_NOT_NEGATIVE(v) _mm512_cvtps_epi32(_mm512_max_ps((__m512)(v), _mm512_setzero_ps()))
 #define NARROW_u8(to, v) _mm_storeu_si128((__m128i *)(to), _mm512_cvtusepi32_epi8(NEAREST_NOT_NEGATIVE(v)))
 #define NARROW_u16(to, v) _mm256_storeu_si256((__m256i *)(to), _mm512_cvtusepi32_epi16(NEAREST_NOT_NEGATIVE(v)))

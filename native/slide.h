@@ -3,6 +3,7 @@
  * as separable.h, which uses it, and
  *   SLIDE(low, high, k)      the vector that begins k elements into two that lie side by side; k is a constant
  *   PIXELS(vector, p, from)  a vector of pixels of dtype `from`, in the accumulator's type; `from` is a constant, or -1: of that type already
+ *   FIRST_PIXELS(vector, p, n, from)  the first n < L of them, and zeros; nothing behind them is read
  *   SOURCES(X)               X(name, dtype, bytes of an element) for every such dtype
  *
  * All but one in 16 loads of neighbours straddle two lines and take as long as two. Pixels are loaded once here, and neighbours slid out of
@@ -50,12 +51,9 @@ static inline __attribute__((always_inline)) void FN(slide_block)(const conv_row
 			p[v] = PIXELS(VEC, row + v * L * element, from);
 			KEEP(p[v]);
 		}
-		if (x + i + (vectors + 1) * L < call->width + call->cols) p[vectors] = PIXELS(VEC, row + vectors * L * element, from);
-		else { /* the row may end with the last pixel that is needed */
-			T rest[LANES] = {0};
-			memcpy(rest, row + vectors * L * element, (size_t)((count - 1) * element));
-			p[vectors] = PIXELS(VEC, rest, from);
-		}
+		/* the row may end with the last pixel that is needed */
+		p[vectors] = FIRST_PIXELS(VEC, row + vectors * L * element, count - 1, from);
+		KEEP(p[vectors]);
 		const VEC w = BROADCAST(taps[i]);
 		if (i == 0) EVERY sum[v] = p[v] * w;
 		else EVERY sum[v] = MULADD(p[v], w, sum[v]);
