@@ -44,7 +44,9 @@ static inline __attribute__((always_inline)) void FN(slide_block)(const conv_row
 	if (call->ahead)
 #pragma GCC unroll 8
 		for (int64_t b = 0; b < vectors * L * element; b += 64) __builtin_prefetch((const char *)call->ahead + x * element + b);
-	for (int64_t i = 0; i < call->cols; i += L) {
+	(void)from; /* there may be one type only */
+	int64_t i = 0;
+	do {
 		const char *row = (const char *)call->row + (x + i) * element;
 		const int64_t count = call->cols - i < L ? call->cols - i : L;
 		EVERY {
@@ -58,7 +60,8 @@ static inline __attribute__((always_inline)) void FN(slide_block)(const conv_row
 		if (i == 0) EVERY sum[v] = p[v] * w;
 		else EVERY sum[v] = MULADD(p[v], w, sum[v]);
 		TAP(1) TAP(2) TAP(3) TAP(4) TAP(5) TAP(6) TAP(7) TAP(8) TAP(9) TAP(10) TAP(11) TAP(12) TAP(13) TAP(14) TAP(15)
-	}
+		i += L;
+	} while (i < call->cols);
 	EVERY *(LOOSE *)((T *)call->to + x + v * L) = sum[v];
 }
 
