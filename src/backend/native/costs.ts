@@ -69,7 +69,7 @@ const SHARED = {
 	byte: [0.037],
 	...WIDE,
 } as const;
-const ZEN_5 = 'shipped: EPYC of the Zen 5 generation, 2 cores, gcc 12, Node 20, 2026-11-24; faltung calibrate';
+const ZEN_5 = 'shipped: EPYC of the Zen 5 generation, 2 cores, gcc 12, Node 20, 2026-11-24, products of float32 2026-12-01; faltung calibrate';
 const MEASURED = 'shipped: medians of faltung calibrate on a Zen 5 EPYC, 2026-11-24; sums wider than 64 bits on a Sapphire Rapids Xeon';
 
 /**
@@ -89,7 +89,7 @@ const SHIPPED: Readonly<Record<string, Costs>> = {
 			'direct.f64': [0.514, 0.0925, 0.0122, 0.0344],
 			'direct.i16': [0.184, 0.0138, 0.00285, 0.0109],
 			'direct.i64': [1.07, 0.0687, 0.0148, 0.0304],
-			'separable.f32': [0.266, 0.0221, 0.0115],
+			'separable.f32': [0.27, 0.0185, 0.0115],
 			'separable.f64': [0.5, 0.0424, 0.0191],
 			'separable.i16': [0.151, 0.0139, 0.00754],
 			'separable.i64': [0.752, 0.0454, 0.0252],
