@@ -13,18 +13,31 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /*
  * How the result is cut: tile = ((n * rows + row) * columns + column) * C + c) * kernels + m. An item is a tile, or for CONV_FFT two tiles
- * of the same kernel, one after the other.
+ * of the same kernel, one after the other. Of several threads, one would wait for another's last tile: the last tiles are cut into PARTS bands
+ * of rows, an item each.
  */
 typedef struct grid {
 	int64_t rows, columns;
 	int64_t shift; /* columns that the first tile is wider, so that the others begin at whole vectors of the result */
-	int64_t tiles, items;
+	int64_t tiles, whole, items; /* whole: those that are not cut */
 } grid;
 
-static grid make_grid(const conv_exec *e, const conv_buffers *b) {
+#define PARTS 4
+
+/* Rows that neighbouring bands both read cost at most an eighth of a band. */
+static int may_be_cut(const conv_exec *e) {
+	int64_t reach = 0;
+	for (int64_t m = 0; m < e->p.kernels; m++) {
+		const int64_t rows = (e->p.windows[m].rows - 1) * e->p.dilation_y;
+		if (rows > reach) reach = rows;
+	}
+	return !e->fft && e->p.tile_h * e->p.stride_y >= 8 * PARTS * reach;
+}
+
+static grid make_grid(const conv_exec *e, const conv_buffers *b, int threads) {
 	const conv_problem *p = &e->p;
 	const int64_t planes = p->sizes[0] * p->sizes[1] * p->kernels;
-	grid g = {0, 0, 0, 0, 0};
+	grid g = {0, 0, 0, 0, 0, 0};
 	if (planes == 0 || p->out_h == 0 || p->out_w == 0) return g;
 	if (e->isa && !e->fft && p->out_w > p->tile_w) {
 		const int64_t vector = e->isa->vector_bytes, element = conv_dtype_bytes(p->out_dtype);
@@ -34,21 +47,22 @@ static grid make_grid(const conv_exec *e, const conv_buffers *b) {
 	g.rows = ceil_div(p->out_h, p->tile_h);
 	g.columns = p->out_w > p->tile_w + g.shift ? ceil_div(p->out_w - g.shift, p->tile_w) : 1;
 	g.tiles = planes * g.rows * g.columns;
-	g.items = e->fft ? p->kernels * ceil_div(g.tiles / p->kernels, 2) : g.tiles;
+	g.whole = threads == 1 || !may_be_cut(e) ? g.tiles : g.tiles > threads ? g.tiles - threads : 0;
+	g.items = e->fft ? p->kernels * ceil_div(g.tiles / p->kernels, 2) : g.whole + (g.tiles - g.whole) * PARTS;
 	return g;
 }
 
 static int64_t at_most(int64_t x, int64_t most) { return x < most ? x : most; }
 
-static conv_tile tile_of(const conv_exec *e, const conv_buffers *b, const grid *g, int64_t item, atomic_int *cancelled,
+static conv_tile tile_of(const conv_exec *e, const conv_buffers *b, const grid *g, int64_t tile, atomic_int *cancelled,
                          atomic_llong *overflow_at) {
 	const conv_problem *p = &e->p;
-	conv_tile t = {.buffers = b, .m = item % p->kernels, .cancelled = cancelled, .overflow_at = overflow_at};
-	item /= p->kernels;
-	t.c = item % p->sizes[1];
-	item /= p->sizes[1];
-	const int64_t column = item % g->columns, row = item / g->columns % g->rows;
-	t.n = item / g->columns / g->rows;
+	conv_tile t = {.buffers = b, .m = tile % p->kernels, .cancelled = cancelled, .overflow_at = overflow_at};
+	tile /= p->kernels;
+	t.c = tile % p->sizes[1];
+	tile /= p->sizes[1];
+	const int64_t column = tile % g->columns, row = tile / g->columns % g->rows;
+	t.n = tile / g->columns / g->rows;
 	t.y0 = row * p->tile_h;
 	t.y1 = at_most(t.y0 + p->tile_h, p->out_h);
 	t.x0 = column == 0 ? 0 : g->shift + column * p->tile_w;
@@ -82,8 +96,14 @@ static void run_item(conv_exec *e, const conv_buffers *b, const grid *g, int64_t
 		run_pair(e, b, g, item, arena, cancelled, overflow_at);
 		return;
 	}
-	const conv_tile t = tile_of(e, b, g, item, cancelled, overflow_at);
-	if (fails_before(e, &t)) return;
+	const int64_t part = item < g->whole ? 0 : (item - g->whole) % PARTS, tile = item < g->whole ? item : g->whole + (item - g->whole) / PARTS;
+	conv_tile t = tile_of(e, b, g, tile, cancelled, overflow_at);
+	if (item >= g->whole) {
+		const int64_t y0 = t.y0, rows = t.y1 - y0;
+		t.y0 = y0 + rows * part / PARTS;
+		t.y1 = y0 + rows * (part + 1) / PARTS;
+	}
+	if (t.y0 == t.y1 || fails_before(e, &t)) return;
 	atomic_fetch_add_explicit(&e->tiles, 1, memory_order_relaxed);
 	if (e->isa) e->method->tile(e, &t, arena);
 	else conv_reference_tile(e, &t);
@@ -121,7 +141,7 @@ static int64_t scan_items(const conv_exec *e) { return e->p.sizes[0] * e->p.size
 /* ── on the calling thread ── */
 
 static conv_status run_tiles(conv_exec *e, const conv_buffers *b, int64_t *overflow_at, const char **why) {
-	const grid g = make_grid(e, b);
+	const grid g = make_grid(e, b, 1);
 	*overflow_at = -1;
 	if (g.items == 0) return CONV_OK;
 	void *arena = atomic_exchange(&e->spare, NULL);
@@ -194,7 +214,7 @@ static void tiles_done(conv_task *task) {
 
 static int submit_tiles(conv_run *run) {
 	run->working = conv_interleaved(run->working, &run->buffers);
-	run->grid = make_grid(run->working, &run->buffers);
+	run->grid = make_grid(run->working, &run->buffers, run->threads);
 	run->task = (conv_task){.items = run->grid.items, .threads = run->threads, .work = tiles_work, .done = tiles_done};
 	return conv_pool_submit(&run->task);
 }
