@@ -53,6 +53,8 @@ interface Prepared {
 	readonly backends: readonly Backend[];
 	readonly mayFallBack: boolean;
 	readonly executables: Map<Plan, Promise<Executable>>;
+	/** Those of them that are there: a small image takes about as long as waiting for a settled promise a few times. */
+	readonly ready: Map<Plan, Executable>;
 	/** The first run, while it measures; never rejects. */
 	measuring?: Promise<void>;
 }
@@ -153,7 +155,8 @@ export class Engine {
 	): Promise<ConvolveResult> {
 		const failed: Report['fallbacks'] = [];
 		const wrong = new Set<Backend>();
-		const measured = await this.#measured(prepared, image, target, { failed, wrong, signal });
+		const measured =
+			this.#settings.policy === 'estimate' ? undefined : await this.#measured(prepared, image, target, { failed, wrong, signal });
 		const { plan, fallbacks } = prepared.decision;
 		const plans = prepared.mayFallBack ? [plan, ...fallbacks] : [plan];
 		for (const [k, attempt] of plans.entries()) {
@@ -179,7 +182,6 @@ export class Engine {
 	 * @returns where it measured, memory for the result
 	 */
 	async #measured(prepared: Prepared, image: Pixels, target: OutputTarget | undefined, trail: Trail): Promise<OutputTarget | undefined> {
-		if (this.#settings.policy === 'estimate') return undefined;
 		while (prepared.measuring !== undefined) await prepared.measuring; // another run measures, or has given up
 		const { problem, contenders } = prepared.decision;
 		if (contenders.length < 2 || elementCount(problem.output.shape) === 0) return undefined;
@@ -225,6 +227,7 @@ export class Engine {
 			if (plan === fastest) continue;
 			(await prepared.executables.get(plan)?.catch(() => undefined))?.dispose();
 			prepared.executables.delete(plan);
+			prepared.ready.delete(plan);
 		}
 		(await choiceMemory()).remember(problemClass(decision), fastest.name);
 	}
@@ -232,10 +235,11 @@ export class Engine {
 	async #attempt(attempt: Attempt, began: number, failed: Report['fallbacks']): Promise<ConvolveResult> {
 		const { prepared, plan, backend, out, signal } = attempt;
 		const { problem } = prepared.decision;
-		const inPlace = await this.#inPlace(attempt);
+		const inPlace = attempt.image.fill === undefined ? undefined : await this.#inPlace(attempt, attempt.image.fill);
 		const outcome = inPlace?.outcome ?? (await this.#compute(attempt));
 		if (outcome.overflowAt !== undefined) throw overflowError(problem, outcome.overflowAt);
-		const verification = inPlace === undefined ? await this.#verify(attempt) : inPlace.verification;
+		let verification = inPlace?.verification ?? null;
+		if (inPlace === undefined && this.#settings.verify !== false) verification = await this.#verify(attempt);
 		throwIfAborted(signal);
 		const report: Report = {
 			plan: plan.name,
@@ -255,11 +259,10 @@ export class Engine {
 	}
 
 	/** The work and its verification where a callback writes the pixels straight into the backend's memory and nothing needs them here. */
-	async #inPlace({ prepared, plan, backend, image, out, signal }: Attempt): ReturnType<typeof runInPlace> {
+	async #inPlace({ prepared, plan, backend, out, signal }: Attempt, fill: NonNullable<Pixels['fill']>): ReturnType<typeof runInPlace> {
 		const { problem } = prepared.decision;
 		const { verify: method = 'sample' } = this.#settings;
-		const { fill } = image;
-		if (fill === undefined || method === 'sample' || method === 'full' || elementCount(problem.output.shape) === 0) return undefined;
+		if (method === 'sample' || method === 'full' || elementCount(problem.output.shape) === 0) return undefined;
 		const executable = await this.#executable(prepared, plan, backend);
 		const task = { problem, model: plan.model, plan: plan.name, tile: plan.tile, result: out.view };
 		return runInPlace(executable, fill, task, method, signal);
@@ -268,10 +271,11 @@ export class Engine {
 	async #compute({ prepared, plan, backend, image, out, signal }: Attempt): Promise<RunOutcome> {
 		const { problem } = prepared.decision;
 		if (elementCount(problem.output.shape) === 0) return { timings: { compute: 0 } };
-		const executable = await this.#executable(prepared, plan, backend);
+		const executable = prepared.ready.get(plan) ?? (await this.#executable(prepared, plan, backend));
 		const { view } = image.host;
 		checkInPlace(view, out.view);
-		const outcome = await executable.run(view, out.view, signal);
+		const running = executable.run(view, out.view, signal);
+		const outcome = running instanceof Promise ? await running : running;
 		checkInPlace(view, out.view);
 		return outcome;
 	}
@@ -281,7 +285,10 @@ export class Engine {
 		if (executable === undefined) {
 			executable = backend.prepare(prepared.decision.problem, plan);
 			prepared.executables.set(plan, executable);
-			executable.catch(() => prepared.executables.delete(plan)); // a lost device may come back: try anew next time
+			executable.then(
+				(made) => prepared.ready.set(plan, made),
+				() => prepared.executables.delete(plan), // a lost device may come back: try anew next time
+			);
 		}
 		return executable;
 	}
@@ -314,7 +321,13 @@ export class Engine {
 		const problem = this.#problem({ dtype, layout, shape });
 		const kept = this.#prepared.take(`resident ${dtype} ${layout} ${shape.join('x')}`, async () => {
 			const policy = { order: 'preference', wish: { ...this.#wish(), memory: 'device' } } as const;
-			return { backends: [backend], mayFallBack: false, executables: new Map(), decision: choose(problem, [backend], policy) };
+			return {
+				backends: [backend],
+				mayFallBack: false,
+				executables: new Map(),
+				ready: new Map(),
+				decision: choose(problem, [backend], policy),
+			};
 		});
 		try {
 			return await this.#runResident(await kept.made, backend, array, run.signal);
@@ -402,7 +415,7 @@ export class Engine {
 	async #estimate(problem: Problem): Promise<Prepared> {
 		const { backends, absent, order, mayFallBack, device } = await this.#select();
 		const policy = { order, wish: this.#wish() };
-		const prepared = { mayFallBack, executables: new Map() };
+		const prepared = { mayFallBack, executables: new Map(), ready: new Map() };
 		if (device === undefined) return { ...prepared, backends, decision: choose(problem, backends, policy, absent) };
 		const small = `not opened: the predicted time on the CPU is under ${WORTH_A_DEVICE} ms`;
 		const onCpu = choose(problem, backends, policy, [...absent, { name: 'webgpu', reason: small }]);

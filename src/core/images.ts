@@ -174,13 +174,13 @@ export function nestedImage(value: unknown): ArraySnapshot | undefined {
 
 /** The layout of a rank: 2 is HW, any other must be said. */
 export function layoutOf(rank: number, layout: Layout | undefined, parameter: string): Layout {
-	const fitting = LAYOUTS.filter((name) => name.length === rank);
-	if (fitting.length === 0) throw invalid('an array of rank 2, 3 or 4', 'image', `rank ${rank}`);
+	const fitting = () => LAYOUTS.filter((name) => name.length === rank).join(', ');
+	if (rank < 2 || rank > 4) throw invalid('an array of rank 2, 3 or 4', 'image', `rank ${rank}`);
 	if (layout === undefined) {
 		if (rank === 2) return 'HW';
-		throw invalid(`one of ${fitting.join(', ')}`, parameter, 'none', `An image of rank ${rank} does not say by itself what its axes are.`);
+		throw invalid(`one of ${fitting()}`, parameter, 'none', `An image of rank ${rank} does not say by itself what its axes are.`);
 	}
 	if (layout.length !== rank)
-		throw invalid(`a layout of ${rank} axes (${fitting.join(', ')})`, parameter, show(layout), `The image has rank ${rank}.`);
+		throw invalid(`a layout of ${rank} axes (${fitting()})`, parameter, show(layout), `The image has rank ${rank}.`);
 	return layout;
 }

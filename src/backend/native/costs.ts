@@ -69,7 +69,8 @@ const SHARED = {
 	byte: [0.037],
 	...WIDE,
 } as const;
-const ZEN_5 = 'shipped: EPYC of the Zen 5 generation, 2 cores, gcc 12, Node 20, 2026-11-24, products of float32 2026-12-01; faltung calibrate';
+const ZEN_5 =
+	'shipped: EPYC of the Zen 5 generation, 2 cores, gcc 12, Node 20, 2026-11-24, products of float32 2026-12-01; faltung calibrate';
 const MEASURED = 'shipped: medians of faltung calibrate on a Zen 5 EPYC, 2026-11-24; sums wider than 64 bits on a Sapphire Rapids Xeon';
 
 /**
