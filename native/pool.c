@@ -28,11 +28,6 @@ static struct {
 static _Thread_local int self = -1;             /* of pool.threads */
 static atomic_int processors[CONV_MAX_THREADS]; /* of each worker that has work, and one more; 0: none */
 
-/* Workers whose mask another one narrowed, and what it was. */
-static pthread_mutex_t moving = PTHREAD_MUTEX_INITIALIZER;
-static atomic_int narrowed[CONV_MAX_THREADS];
-static cpu_set_t allowed_before[CONV_MAX_THREADS];
-
 static void note_processor(int at) { atomic_store_explicit(&processors[self], at + 1, memory_order_relaxed); }
 
 /* The processors of `allowed` that no worker uses. */
@@ -45,51 +40,40 @@ static cpu_set_t free_processors(const cpu_set_t *allowed) {
 	return left;
 }
 
-static void widen_again(void) {
-	if (!atomic_load_explicit(&narrowed[self], memory_order_relaxed)) return;
-	pthread_mutex_lock(&moving);
-	sched_setaffinity(0, sizeof(cpu_set_t), &allowed_before[self]);
-	atomic_store_explicit(&narrowed[self], 0, memory_order_relaxed);
-	pthread_mutex_unlock(&moving);
+/*
+ * Moves a thread off the processors in use, by a mask that it holds for a moment only: where it runs then is the system's business.
+ */
+static void move_away(pthread_t thread) {
+	cpu_set_t allowed;
+	if (pthread_getaffinity_np(thread, sizeof allowed, &allowed) != 0) return;
+	const cpu_set_t left = free_processors(&allowed);
+	if (CPU_COUNT(&left) == 0 || pthread_setaffinity_np(thread, sizeof left, &left) != 0) return;
+	pthread_setaffinity_np(thread, sizeof allowed, &allowed);
 }
 
 void conv_pool_spread(void) {
 	const int here = sched_getcpu();
 	if (self < 0 || here < 0) return;
-	widen_again();
 	note_processor(here);
 	int alone = 1;
 	for (int k = 0; k < self; k++) alone &= atomic_load_explicit(&processors[k], memory_order_relaxed) != here + 1;
-	cpu_set_t allowed;
-	if (alone || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-	const cpu_set_t left = free_processors(&allowed);
-	/* by a mask that it holds for a moment only: where it runs then is the system's business */
-	if (CPU_COUNT(&left) == 0 || sched_setaffinity(0, sizeof left, &left) != 0) return;
+	if (alone) return;
+	move_away(pthread_self());
 	note_processor(sched_getcpu());
-	sched_setaffinity(0, sizeof allowed, &allowed);
 }
 
 /*
- * A worker that begins keeps the next one that has not begun off the processors that are in use: woken onto this one, it would wait for the end of
- * a time slice before it could go anywhere by itself.
+ * A worker that begins moves the next one that has not begun off the processors in use: woken onto this one, it would wait for the end of a time
+ * slice before it could go anywhere by itself. The threads live as long as this worker's task is not done.
  */
 static void make_room(int workers) {
 	const int here = sched_getcpu();
 	if (here < 0) return;
-	widen_again();
 	note_processor(here);
 	for (int k = 1; k < workers; k++) {
 		const int other = (self + k) % workers;
 		if (atomic_load_explicit(&processors[other], memory_order_relaxed) != 0) continue;
-		pthread_mutex_lock(&moving);
-		cpu_set_t *allowed = &allowed_before[other];
-		if (!atomic_load_explicit(&narrowed[other], memory_order_relaxed) &&
-		    pthread_getaffinity_np(pool.threads[other], sizeof *allowed, allowed) == 0) {
-			const cpu_set_t left = free_processors(allowed);
-			if (CPU_COUNT(&left) > 0 && pthread_setaffinity_np(pool.threads[other], sizeof left, &left) == 0)
-				atomic_store_explicit(&narrowed[other], 1, memory_order_relaxed);
-		}
-		pthread_mutex_unlock(&moving);
+		move_away(pool.threads[other]);
 		return;
 	}
 }
