@@ -57,8 +57,8 @@ describe.each([
 	{ robustness: true, limits: { piece: 8192, blocked: 1 }, usual: 40 },
 	{ robustness: false, limits: { blocked: 1, storage: 4096, threads: 16 }, usual: 40 },
 ])('webgpu against the oracle, robustness $robustness, limits $limits', ({ robustness, limits, usual }) => {
-	const cases = ASKED ?? usual * SHARE;
-	const banks = ASKED ?? (limits === undefined ? 0 : BANKS * SHARE);
+	const cases = ASKED ?? Math.ceil(usual * SHARE);
+	const banks = ASKED ?? (limits === undefined ? 0 : Math.ceil(BANKS * SHARE));
 	const boxes = ASKED ?? (limits === undefined ? 0 : BOXES);
 	let gpu: WebGpu;
 	beforeAll(async () => {
