@@ -54,7 +54,6 @@
 #define FIRST_PIXELS FIRST_PIXELS_f32
 #define PIXELS PIXELS_f32
 #define SOURCES SOURCES_f32
-#include "slide.h"
 #endif
 #include "direct.h"
 #include "strip.h"
@@ -82,7 +81,6 @@ static void NAME(narrow_columns_u16)(const conv_column_call *call) { NAME(column
 #define FIRST_PIXELS FIRST_PIXELS_f64
 #define PIXELS PIXELS_AS_THEY_LIE
 #define SOURCES NO_SOURCES
-#include "slide.h"
 #endif
 #include "direct.h"
 #include "strip.h"
@@ -119,7 +117,6 @@ static void NAME(narrow_columns_u16)(const conv_column_call *call) { NAME(column
 #define FIRST_PIXELS FIRST_PIXELS_i64
 #define PIXELS PIXELS_AS_THEY_LIE
 #define SOURCES NO_SOURCES
-#include "slide.h"
 #endif
 #include "direct.h"
 #include "strip.h"

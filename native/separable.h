@@ -21,6 +21,10 @@ typedef T LOOSE __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(T)), ma
 #define STORE_LINE(p, v) (*(LOOSE *)(p) = (v))
 #define BROADCAST(x) ((x) - (VEC){}) /* not + : a tap of -0 keeps its sign */
 
+#ifdef SLIDE
+#include "slide.h"
+#endif
+
 static inline __attribute__((always_inline)) void FN(row_block)(const conv_row_call *call, int64_t x, int vectors, int64_t cols,
                                                                 const int64_t *offsets) {
 	VEC sum[8];

@@ -1,26 +1,14 @@
 /*
- * Sums along a row for vectors of a whole cache line, once per accumulator. Included by body.h with ACC, T and MULADD
- * as separable.h, which uses it, and
+ * Sums along a row for vectors of a whole cache line, once per accumulator. Included by separable.h, whose names it uses, with
  *   SLIDE(low, high, k)      the vector that begins k elements into two that lie side by side; k is a constant
  *   PIXELS(vector, p, from)  a vector of pixels of dtype `from`, in the accumulator's type; `from` is a constant, or -1: of that type already
  *   FIRST_PIXELS(vector, p, n, from)  the first n < L of them, and zeros; nothing behind them is read
  *   SOURCES(X)               X(name, dtype, bytes of an element) for every such dtype
  *
  * All but one in 16 loads of neighbours straddle two lines and take as long as two. Pixels are loaded once here, and neighbours slid out of
- * them by valignd, which shares two of its ports with the multiply-adds but not all three: 16 float32 sums of K = 5, 9, 31 take 4.7, 7.1,
+ * them by valignd, 8 of which and 8 multiply-adds take 5.5 cycles (a probe), as if they shared three ports: 16 float32 sums of K = 5, 9, 31 take 4.7, 7.1,
  * 21 cycles of a Zen 5, in the second-level cache; slid by a permutation with an index (vpermt2ps) 6.0, 9.7, 30.
  */
-#define JOIN3_(a, b, c) a##_##b##_##c
-#define JOIN3(a, b, c) JOIN3_(a, b, c)
-#define FN(name) JOIN3(name, ACC, ISA)
-#define L ((int64_t)(VECTOR_BYTES / sizeof(T)))
-#define VEC FN(slid)
-#define LOOSE FN(loose_slid)
-
-typedef T VEC __attribute__((vector_size(VECTOR_BYTES)));
-typedef T LOOSE __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(T)), may_alias));
-
-#define BROADCAST(x) ((x) - (VEC){}) /* not + : a tap of -0 keeps its sign */
 #define EVERY _Pragma("GCC unroll 8") for (int v = 0; v < vectors; v++)
 
 /*
@@ -90,10 +78,3 @@ SOURCES(ROW_SUMS_FROM)
 #undef ROW_SUMS_FROM
 #undef TAP
 #undef EVERY
-#undef BROADCAST
-#undef LOOSE
-#undef VEC
-#undef L
-#undef FN
-#undef JOIN3
-#undef JOIN3_
